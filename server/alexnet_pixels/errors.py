@@ -1,0 +1,40 @@
+"""What can be wrong with a picture.
+
+PictureError
+├── EmptyPicture          no bytes at all
+├── UnsupportedFormat     not JPEG, PNG or WEBP, whatever its name says
+├── PictureTooLarge       more pixels or a longer side than the limits allow
+└── UndecodablePicture    one of the three formats, but truncated or corrupt
+"""
+
+from __future__ import annotations
+
+
+class PictureError(Exception):
+    """Root of the tree; ``code`` is stable, the message is for a person."""
+
+    code = "picture_error"
+
+
+class EmptyPicture(PictureError):
+    """No bytes at all."""
+
+    code = "empty_picture"
+
+
+class UnsupportedFormat(PictureError):
+    """Not JPEG, PNG or WEBP, whatever its name says."""
+
+    code = "unsupported_format"
+
+
+class PictureTooLarge(PictureError):
+    """More pixels or a longer side than the limits allow."""
+
+    code = "picture_too_large"
+
+
+class UndecodablePicture(PictureError):
+    """One of the three formats, but truncated or corrupt."""
+
+    code = "undecodable_picture"
