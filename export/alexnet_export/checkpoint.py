@@ -1,0 +1,174 @@
+"""A checkpoint: ``weights.safetensors`` with its description inside, digest and pictures beside.
+
+The file's bytes depend on the tensors and the description alone: one metadata key, one sorted
+JSON text, no time, no path.  Nothing here can run code from a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from alexnet_export.errors import CheckpointError
+from alexnet_export.layers import DIALECTS, Dialect, shapes
+
+WEIGHTS_FILE = "weights.safetensors"
+DIGEST_FILE = "sha256"
+PICTURES_FILE = "pictures.npz"
+METRICS_FILE = "metrics.json"
+_METADATA_KEY = "alexnet"
+_FORMAT = 1
+
+Tensor = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network.
+
+    ``tensors``: ``<layer>.weight`` and ``<layer>.bias`` for every layer, float32, both towers
+    together (a local layer's weight is ``[out, in / towers, k, k]``), and ``mean``, the training
+    mean, float32 [256, 256, 3] in 0..255.  The network sees ``(pixel - mean) * scale``.
+    ``about`` says in a sentence what the network knows.  ``recipe`` is how it was trained.
+    """
+
+    dialect: Dialect
+    classes: tuple[str, ...]
+    tensors: dict[str, Tensor]
+    scale: float
+    about: str
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean a view is shifted by: the centre of the mean image, float32 [224, 224, 3]."""
+        whole = self.tensors["mean"]
+        start = (whole.shape[0] - self.dialect.image_side) // 2
+        stop = start + self.dialect.image_side
+        return whole[start:stop, start:stop]
+
+
+def weights_path(place: Path) -> Path:
+    """The weights file of a run folder, or the file itself."""
+    return place / WEIGHTS_FILE if place.is_dir() else place
+
+
+def file_digest(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a machine that lost power, sees all of it or none."""
+    unfinished = path.with_name(path.name + ".part")
+    with unfinished.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
+    """Write ``weights.safetensors`` and ``sha256`` into ``folder``; returns the digest.
+
+    Raises OSError (no space, no permission); the former checkpoint is then still whole.
+    """
+    _check(checkpoint, folder)
+    description = {
+        "format": _FORMAT,
+        "dialect": checkpoint.dialect.name,
+        "layers": checkpoint.dialect.table(),
+        "classes": list(checkpoint.classes),
+        "scale": checkpoint.scale,
+        "about": checkpoint.about,
+        "recipe": checkpoint.recipe,
+    }
+    tensors = {
+        name: np.ascontiguousarray(checkpoint.tensors[name]) for name in sorted(checkpoint.tensors)
+    }
+    metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
+    content = safetensors.numpy.save(tensors, metadata=metadata)
+    digest = hashlib.sha256(content).hexdigest()
+    write_whole(folder / WEIGHTS_FILE, content)
+    write_whole(folder / DIGEST_FILE, f"{digest}  {WEIGHTS_FILE}\n".encode())
+    return digest
+
+
+def load_checkpoint(place: Path) -> tuple[Checkpoint, str]:
+    """Read a run folder or a weights file; returns the checkpoint and its sha256.
+
+    Raises CheckpointError where the file is missing, damaged, of another format or dialect, or
+    does not match the ``sha256`` beside it.
+    """
+    path = weights_path(place)
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {place}: expected a run folder or {WEIGHTS_FILE}")
+    digest = file_digest(path)
+    noted = path.with_name(DIGEST_FILE)
+    if noted.is_file() and noted.read_text().split()[:1] != [digest]:
+        raise CheckpointError(
+            f"{path} has sha256 {digest}, but {noted} says {noted.read_text().split()[:1]}: "
+            "the file is damaged or was replaced"
+        )
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+    checkpoint = _describe(path, metadata, tensors)
+    _check(checkpoint, path)
+    return checkpoint, digest
+
+
+def _describe(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+    try:
+        description = json.loads(metadata[_METADATA_KEY])
+        dialect = DIALECTS[description["dialect"]]
+        if description["format"] != _FORMAT:
+            raise CheckpointError(
+                f"{path} has checkpoint format {description['format']}; this reads {_FORMAT}"
+            )
+        if description["layers"] != json.loads(json.dumps(dialect.table())):
+            raise CheckpointError(f"{path} has another layer table than dialect {dialect.name}")
+        return Checkpoint(
+            dialect=dialect,
+            classes=tuple(description["classes"]),
+            tensors=tensors,
+            scale=float(description["scale"]),
+            about=str(description["about"]),
+            recipe=dict(description["recipe"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not describe an AlexNet checkpoint: {error!r}"
+        ) from error
+
+
+def _check(checkpoint: Checkpoint, source: Path) -> None:
+    expected: dict[str, tuple[int, ...]] = {"mean": (256, 256, 3)}
+    for shape in shapes(checkpoint.dialect, len(checkpoint.classes)):
+        expected[f"{shape.name}.weight"] = shape.weight
+        expected[f"{shape.name}.bias"] = shape.weight[:1]
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+    if found != expected:
+        odd = sorted(set(found.items()) ^ set(expected.items()))[:4]
+        raise CheckpointError(f"{source}: tensors differ from the layer table: {odd}")
+    for name, tensor in checkpoint.tensors.items():
+        if tensor.dtype != np.float32 or not np.isfinite(tensor).all():
+            raise CheckpointError(f"{source}: tensor {name} must be finite float32")

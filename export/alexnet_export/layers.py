@@ -1,0 +1,158 @@
+"""The network as one table: every model and graph of the project is built from it.
+
+A dialect is a tuple of layers.  Channels and units are counted over both towers;
+tower ``t`` of ``n`` owns the rows ``t*C/n .. (t+1)*C/n`` of every weight, in every layer,
+so a grouped checkpoint and a pair of towers are two views of the same tensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Connection = Literal["local", "full"]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Local response normalization, ``b = a / (k + alpha/size * sum(a**2)) ** beta``.
+
+    ``alpha`` is in the terms of PyTorch, Caffe and ONNX, which divide it by ``size``.
+    """
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Max pooling without padding; overlapping where ``kernel > stride`` (section 3.4)."""
+
+    kernel: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution over both towers, then ReLU, norm and pool where they are given.
+
+    ``padding`` is ``(top, left, bottom, right)`` in pixels.  ``local`` reads the own tower
+    only, ``full`` reads every map of the layer below.
+    """
+
+    name: str
+    channels: int
+    kernel: int
+    stride: int
+    padding: tuple[int, int, int, int]
+    connection: Connection
+    norm: Norm | None = None
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True)
+class FullyConnected:
+    """One fully connected layer with ReLU behind it; it reads the units of both towers."""
+
+    name: str
+    units: int
+
+
+Layer = Convolution | FullyConnected
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A network up to its last hidden layer; the classifier ``fc8`` gets one unit a class."""
+
+    name: str
+    towers: int
+    image_side: int
+    convolutions: tuple[Convolution, ...]
+    fully_connected: tuple[FullyConnected, ...]
+    classifier: str = "fc8"
+
+    @property
+    def feature_units(self) -> int:
+        """Number of units in the last hidden layer (fc7), the length of ``features``."""
+        return self.fully_connected[-1].units
+
+    def table(self) -> dict[str, Any]:
+        """The dialect as plain JSON values, as it stands in a checkpoint."""
+        return asdict(self)
+
+
+# The paper's literal equation has alpha=1e-4 on the plain sum (section 3.3): 5e-4 in these terms.
+PAPER_NORM = Norm(size=5, alpha=5e-4, beta=0.75, k=2.0)
+PAPER_POOL = Pool(kernel=3, stride=2)  # section 3.4
+
+# Layers: section 3.5.  Paddings are not in the paper; they and the zeros on the right and bottom
+# of conv1 (ceil grid: 1 + ceil((224 - 11) / 4) = 55) are those of the authors' layers-145.cfg.
+ALEXNET2012 = Dialect(
+    name="alexnet2012",
+    towers=2,
+    image_side=224,
+    convolutions=(
+        Convolution("conv1", 96, 11, 4, (0, 0, 3, 3), "full", PAPER_NORM, PAPER_POOL),
+        Convolution("conv2", 256, 5, 1, (2, 2, 2, 2), "local", PAPER_NORM, PAPER_POOL),
+        Convolution("conv3", 384, 3, 1, (1, 1, 1, 1), "full"),
+        Convolution("conv4", 384, 3, 1, (1, 1, 1, 1), "local"),
+        Convolution("conv5", 256, 3, 1, (1, 1, 1, 1), "local", None, PAPER_POOL),
+    ),
+    fully_connected=(FullyConnected("fc6", 4096), FullyConnected("fc7", 4096)),
+)
+
+DIALECTS = {ALEXNET2012.name: ALEXNET2012}
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """What a layer holds and gives, both towers together.
+
+    ``weight`` is ``[out, in_read_by_one_output, kernel, kernel]`` or ``[out, in]``;
+    ``activation`` and ``output`` are ``(channels, height, width)`` or ``(units,)``, before and
+    after pooling.
+    """
+
+    name: str
+    weight: tuple[int, ...]
+    activation: tuple[int, ...]
+    output: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        count = self.weight[0]
+        for side in self.weight[1:]:
+            count *= side
+        return count + self.weight[0]
+
+
+def shapes(dialect: Dialect, classes: int) -> tuple[LayerShape, ...]:
+    """Every layer's shapes, computed from the table alone, in the order of the data."""
+    found: list[LayerShape] = []
+    channels, side = 3, dialect.image_side
+    for layer in dialect.convolutions:
+        fan_in = channels if layer.connection == "full" else channels // dialect.towers
+        side = (side + layer.padding[0] + layer.padding[2] - layer.kernel) // layer.stride + 1
+        activation = (layer.channels, side, side)
+        if layer.pool is not None:
+            side = (side - layer.pool.kernel) // layer.pool.stride + 1
+        weight = (layer.channels, fan_in, layer.kernel, layer.kernel)
+        found.append(LayerShape(layer.name, weight, activation, (layer.channels, side, side)))
+        channels = layer.channels
+    units = channels * side * side
+    for name, width in (
+        *((layer.name, layer.units) for layer in dialect.fully_connected),
+        (dialect.classifier, classes),
+    ):
+        found.append(LayerShape(name, (width, units), (width,), (width,)))
+        units = width
+    return tuple(found)
+
+
+def parameter_count(dialect: Dialect, classes: int) -> int:
+    """Weights and biases of the whole network."""
+    return sum(shape.parameters for shape in shapes(dialect, classes))
