@@ -1,0 +1,1 @@
+"""HTTP in; labels, features and neighbours out."""

@@ -1,0 +1,130 @@
+"""Everything the server refuses, as one tree and one list of codes.
+
+ServerError                          raised before or while serving
+├── SettingsError                    a flag or ALEXNET_* variable is unknown or ill-typed
+├── RepositoryError                  the model repository is missing, changed or unfit for here
+└── RequestError                     answers a request, as application/problem+json (RFC 9457)
+    ├── BadRequest            400    bad_request
+    │   ├── BadParameter      400    bad_parameter        unknown, ill-typed or out of range
+    │   ├── BadIdentifier     400    bad_id               not [A-Za-z0-9._-]{1,128}
+    │   ├── BadMetadata       400    bad_metadata         not a JSON object, or too long
+    │   └── MissingPicture    400    missing_picture      no field ``image`` and no body
+    ├── PictureNotFound       404    picture_not_found
+    ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
+    ├── TooManyPictures       413    too_many_pictures    pictures times views above the limit
+    ├── BadModelOutput        500    bad_model_output     the model gave NaN or infinity
+    └── StorageFailed         507    storage_failed       the index could not be written
+
+A picture's own faults (alexnet_pixels.errors) answer as 413 picture_too_large,
+415 unsupported_format, 422 empty_picture and 422 undecodable_picture.  What Flask itself refuses
+answers as 404 not_found, 405 method_not_allowed, 413 request_too_large, 415
+unsupported_media_type or 400 bad_request; a fault of ours as 500 internal_error.
+"""
+
+from __future__ import annotations
+
+from alexnet_pixels.errors import (
+    EmptyPicture,
+    PictureError,
+    PictureTooLarge,
+    UndecodablePicture,
+    UnsupportedFormat,
+)
+
+
+class ServerError(Exception):
+    """Root of the tree; the message says what came, what the limit is and what to do."""
+
+
+class SettingsError(ServerError):
+    """A flag or ALEXNET_* variable is unknown or ill-typed."""
+
+
+class RepositoryError(ServerError):
+    """The model repository is missing, changed or unfit for this machine."""
+
+
+class RequestError(ServerError):
+    """Answers a request with ``status``, ``code`` and ``title``; the message is the detail."""
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+
+
+class BadRequest(RequestError):
+    """The request is malformed."""
+
+    status, code, title = 400, "bad_request", "Bad request"
+
+
+class BadParameter(BadRequest):
+    """A parameter is unknown, ill-typed or out of range."""
+
+    code, title = "bad_parameter", "Bad parameter"
+
+
+class BadIdentifier(BadRequest):
+    """A picture's id has other characters or another length than allowed."""
+
+    code, title = "bad_id", "Bad picture id"
+
+
+class BadMetadata(BadRequest):
+    """Metadata is not a JSON object, or label or metadata are too long."""
+
+    code, title = "bad_metadata", "Bad label or metadata"
+
+
+class MissingPicture(BadRequest):
+    """The request carries no picture."""
+
+    code, title = "missing_picture", "No picture in the request"
+
+
+class PictureNotFound(RequestError):
+    """No picture of that id is in the index."""
+
+    status, code, title = 404, "picture_not_found", "No such picture"
+
+
+class IndexMismatch(RequestError):
+    """The index file belongs to another program, version or model."""
+
+    status, code, title = 409, "index_mismatch", "The index belongs to something else"
+
+
+class TooManyPictures(RequestError):
+    """More pictures, or pictures times views, than one request may hold."""
+
+    status, code, title = 413, "too_many_pictures", "Too many pictures"
+
+
+class BadModelOutput(RequestError):
+    """The model gave NaN or infinity."""
+
+    code, title = "bad_model_output", "The model gave an unusable answer"
+
+
+class StorageFailed(RequestError):
+    """The index could not be written; nothing of the request was stored."""
+
+    status, code, title = 507, "storage_failed", "The index could not be written"
+
+
+_PICTURE_FAULTS: dict[type[PictureError], tuple[int, str]] = {
+    EmptyPicture: (422, "Empty picture"),
+    UnsupportedFormat: (415, "Not a JPEG, PNG or WEBP picture"),
+    PictureTooLarge: (413, "Picture too large"),
+    UndecodablePicture: (422, "Picture cannot be decoded"),
+}
+
+
+def picture_status(error: PictureError) -> int:
+    """HTTP status of a picture's fault."""
+    return _PICTURE_FAULTS[type(error)][0]
+
+
+def picture_title(error: PictureError) -> str:
+    """Short title of a picture's fault."""
+    return _PICTURE_FAULTS[type(error)][1]

@@ -1,0 +1,106 @@
+"""What the operator chose: flags first, else ``ALEXNET_*``, else the default; parsed once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from alexnet_pixels.limits import DEFAULT_LIMITS, PixelLimits
+from alexnet_server.errors import SettingsError
+
+MIB = 1024 * 1024
+_PREFIX = "ALEXNET_"
+# Read by the client, which may run in the same environment.
+_OF_THE_CLIENT = {"ALEXNET_SERVER"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may hold."""
+
+    max_picture_bytes: int = 10 * MIB
+    max_request_bytes: int = 64 * MIB
+    max_views: int = 64  # pictures times views
+    max_k: int = 100
+    max_label_characters: int = 256
+    max_metadata_bytes: int = 16 * 1024
+    pixels: PixelLimits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The server's settings; each field with a ``help`` is a flag and a variable."""
+
+    repository: Path = field(
+        default=Path("model_repository"), metadata={"help": "folder that alexnet-export wrote"}
+    )
+    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
+    port: int = field(default=8080, metadata={"help": "port to listen on; 0 takes a free one"})
+    index: str = field(
+        default="sqlite:///data/index.sqlite",
+        metadata={"help": "sqlite:///RELATIVE or sqlite:////ABSOLUTE path of the index file"},
+    )
+    threads: int = field(default=16, metadata={"help": "requests worked on at a time"})
+    limits: Limits = Limits()
+
+    @property
+    def index_path(self) -> Path:
+        """The index file.  Raises SettingsError on another scheme than ``sqlite:///``."""
+        scheme, found, path = self.index.partition(":///")
+        if scheme != "sqlite" or not found or not path:
+            raise SettingsError(f"index {self.index!r} must be sqlite:///PATH")
+        return Path(path)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Give ``parser`` a flag for every setting."""
+    for setting in _settable():
+        parser.add_argument(
+            f"--{setting.name}",
+            metavar=setting.name.upper(),
+            help=f"{setting.metadata['help']}; ${_variable(setting)}, else {setting.default}",
+        )
+
+
+def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
+    """Settings from parsed flags and an environment.
+
+    Raises SettingsError on an unknown ``ALEXNET_*`` variable or an ill-typed value.
+    """
+    known = {_variable(setting): setting for setting in _settable()}
+    unknown = sorted(
+        name
+        for name in environment
+        if name.startswith(_PREFIX) and name not in known and name not in _OF_THE_CLIENT
+    )
+    if unknown:
+        raise SettingsError(f"unknown variable {unknown[0]}; known are {', '.join(sorted(known))}")
+    chosen: dict[str, Any] = {}
+    for variable, setting in known.items():
+        given = getattr(flags, setting.name)
+        text = environment.get(variable) if given is None else given
+        if text is not None:
+            chosen[setting.name] = _typed(setting.name, type(setting.default), text)
+    settings = Settings(**chosen)
+    if not (0 <= settings.port <= 65535 and settings.threads >= 1):
+        raise SettingsError("port must lie in 0..65535 and threads be at least 1")
+    _ = settings.index_path
+    return settings
+
+
+def _settable() -> list[Any]:
+    return [setting for setting in fields(Settings) if "help" in setting.metadata]
+
+
+def _variable(setting: Any) -> str:  # noqa: ANN401 (dataclasses.Field is generic in its value)
+    return f"{_PREFIX}{setting.name.upper()}"
+
+
+def _typed(name: str, kind: type[Any], text: str) -> Any:  # noqa: ANN401
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a whole number, not {text!r}") from error
