@@ -1,0 +1,1 @@
+"""The pictures that can be found again: SQLite is the truth."""

@@ -1,0 +1,112 @@
+"""The index's SQLite file: opened, checked, and lent to one writer and many readers.
+
+WAL with synchronous=FULL: what a reply acknowledges survives a kill and a power loss
+(sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import apsw
+
+from alexnet_server.errors import IndexMismatch, StorageFailed
+
+_APPLICATION_ID = 0x414C584E  # "ALXN", in the file's header
+_SCHEMA_VERSION = 1
+_BUSY_TIMEOUT_MS = 5_000
+
+
+class Database:
+    """Connections to one index file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it.
+
+        Raises IndexMismatch where the file is not an index of this version, StorageFailed where
+        it cannot be opened or made.
+        """
+        self._path = path
+        self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
+        self._write_lock = threading.Lock()  # guards _writer: one transaction at a time
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            self._prepare()
+        except apsw.NotADBError as error:
+            raise IndexMismatch(
+                f"{path} is not an SQLite file: give --index another path"
+            ) from error
+        except (apsw.Error, OSError) as error:
+            raise StorageFailed(f"{path} cannot be opened: {error}") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """One durable transaction: committed on leaving, rolled back on any exception.
+
+        Raises StorageFailed where SQLite cannot write (disk full, read-only, I/O error).
+        """
+        with self._write_lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._writer
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                    raise
+            except apsw.Error as error:
+                raise StorageFailed(f"nothing was stored: {error}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """One unchanging view of the file, whatever is written meanwhile."""
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
+            connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+        finally:
+            self._readers.put(connection)
+
+    def close(self) -> None:
+        """Close every connection that is not in use."""
+        while not self._readers.empty():
+            self._readers.get().close()
+        self._writer.close()
+
+    def _connect(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path))
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
+
+    def _prepare(self) -> None:
+        application = self._writer.pragma("application_id")
+        version = self._writer.pragma("user_version")
+        is_new = not self._writer.execute("SELECT count(*) FROM sqlite_schema").get
+        if is_new and application == version == 0:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            schema = resources.files(__package__).joinpath("schema.sql").read_text()
+            with self.writing() as connection:
+                connection.execute(schema)
+                connection.pragma("application_id", _APPLICATION_ID)
+                connection.pragma("user_version", _SCHEMA_VERSION)
+        elif (application, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
+            raise IndexMismatch(
+                f"{self._path} is not an index of version {_SCHEMA_VERSION} (application "
+                f"{application:#x}, version {version}): give --index another path"
+            )

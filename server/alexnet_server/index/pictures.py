@@ -1,0 +1,247 @@
+"""The pictures of one generation: stored, listed, deleted, and searched by distance."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+import numpy.typing as npt
+
+from alexnet_server.engine import Values
+from alexnet_server.errors import IndexMismatch, PictureNotFound
+from alexnet_server.index.database import Database
+from alexnet_server.index.nearest import Candidates
+from alexnet_server.index.records import (
+    Binding,
+    Neighbor,
+    NewPicture,
+    Page,
+    Repeat,
+    StoredPicture,
+    Upserted,
+)
+
+# SQL is put together from constant text alone; values are always bound.
+_COLUMNS = "id, content_sha256, label, metadata, created_at"
+_STORED = "<f4"  # the file is the same on every machine
+_SCAN_ROWS = 512  # 8 MiB of features at a time
+
+
+class PictureIndex:
+    """The generation of an index file that one model made."""
+
+    def __init__(self, database: Database, binding: Binding) -> None:
+        """Find the binding's generation, or begin an empty one.  Raises IndexMismatch."""
+        self.binding = binding
+        self._database = database
+        self._generation = _generation(database, binding)
+
+    def upsert(self, entries: list[NewPicture | Repeat]) -> list[Upserted]:
+        """Store pictures in one transaction; on return they are durable.
+
+        Raises StorageFailed, or PictureNotFound where a repeated picture was deleted meanwhile;
+        then nothing of the list is stored.
+        """
+        done = []
+        with self._database.writing() as connection:
+            for entry in entries:
+                is_known = _row(connection, "1", self._generation, entry.id) is not None
+                if isinstance(entry, NewPicture):
+                    self._insert(connection, entry)
+                else:
+                    self._describe_again(connection, entry)
+                row = _row(connection, _COLUMNS, self._generation, entry.id)
+                if row is None:
+                    raise PictureNotFound(f"picture {entry.id!r} was deleted meanwhile")
+                done.append(Upserted(_stored(row), created=not is_known))
+        return done
+
+    def _insert(self, connection: apsw.Connection, picture: NewPicture) -> None:
+        connection.execute(
+            "INSERT INTO pictures (generation, id, content_sha256, label, metadata,"
+            " created_at, thumbnail, features) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (generation, id) DO UPDATE SET"
+            " content_sha256 = excluded.content_sha256, label = excluded.label,"
+            " metadata = excluded.metadata, created_at = excluded.created_at,"
+            " thumbnail = excluded.thumbnail, features = excluded.features",
+            (
+                self._generation,
+                picture.id,
+                picture.content_sha256,
+                picture.label,
+                _dump(picture.metadata),
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                picture.thumbnail,
+                picture.features.astype(_STORED).tobytes(),
+            ),
+        )
+
+    def _describe_again(self, connection: apsw.Connection, repeat: Repeat) -> None:
+        text = None if repeat.metadata is None else _dump(repeat.metadata)
+        connection.execute(
+            "UPDATE pictures SET label = coalesce(?, label), metadata = coalesce(?, metadata)"
+            " WHERE generation = ? AND id = ?",
+            (repeat.label, text, self._generation, repeat.id),
+        )
+
+    def get(self, picture_id: str) -> StoredPicture:
+        """One picture.  Raises PictureNotFound."""
+        return _stored(self._one(_COLUMNS, picture_id))
+
+    def thumbnail(self, picture_id: str) -> bytes:
+        """JPEG bytes.  Raises PictureNotFound."""
+        return bytes(self._one("thumbnail", picture_id)[0])
+
+    def features(self, picture_id: str) -> Values:
+        """Features as they were stored, float32 [units].  Raises PictureNotFound."""
+        return np.frombuffer(self._one("features", picture_id)[0], _STORED)
+
+    def count(self, label: str | None = None) -> int:
+        """Number of pictures, of one label if given."""
+        where, values = self._where(label)
+        with self._database.reading() as connection:
+            return int(
+                connection.execute(f"SELECT count(*) FROM pictures WHERE {where}", values).get  # noqa: S608
+            )
+
+    def page(self, after: str, limit: int, label: str | None = None) -> Page:
+        """Up to ``limit`` pictures whose id comes after ``after``, in order of id."""
+        where, values = self._where(label)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM pictures WHERE {where} AND id > ?"  # noqa: S608
+                " ORDER BY id LIMIT ?",
+                (*values, after, limit + 1),
+            ).fetchall()
+            count = connection.execute(
+                f"SELECT count(*) FROM pictures WHERE {where}",  # noqa: S608
+                values,
+            ).get
+        pictures = tuple(_stored(row) for row in rows[:limit])
+        return Page(pictures, pictures[-1].id if len(rows) > limit else None, count)
+
+    def delete(self, picture_ids: list[str]) -> int:
+        """Delete by id; returns how many there were."""
+        with self._database.writing() as connection:
+            before = connection.total_changes()
+            connection.executemany(
+                "DELETE FROM pictures WHERE generation = ? AND id = ?",
+                [(self._generation, picture_id) for picture_id in picture_ids],
+            )
+            return connection.total_changes() - before
+
+    def delete_label(self, label: str) -> int:
+        """Delete every picture of a label; returns how many there were."""
+        with self._database.writing() as connection:
+            before = connection.total_changes()
+            connection.execute(
+                "DELETE FROM pictures WHERE generation = ? AND label = ?",
+                (self._generation, label),
+            )
+            return connection.total_changes() - before
+
+    def search(
+        self,
+        features: Values,
+        k: int,
+        *,
+        label: str | None = None,
+        max_distance: float | None = None,
+        excluding: str | None = None,
+    ) -> list[Neighbor]:
+        """The ``k`` nearest pictures, nearest first, by exact Euclidean distance.
+
+        ``features`` float32 [units]; ``excluding`` leaves out one id.  Equal distances stand in
+        the order in which the pictures were first stored.
+        """
+        where, values = self._where(label)
+        candidates = Candidates(features, k, max_distance)
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT picture, features FROM pictures WHERE {where} AND id IS NOT ?"  # noqa: S608
+                " ORDER BY picture",
+                (*values, excluding),
+            )
+            while chunk := list(islice(rows, _SCAN_ROWS)):
+                candidates.offer(
+                    np.array([picture for picture, _ in chunk]), _matrix(chunk, len(features))
+                )
+            found = []
+            for picture, distance in candidates.nearest():
+                (row,) = connection.execute(
+                    f"SELECT {_COLUMNS} FROM pictures WHERE picture = ?",  # noqa: S608
+                    (picture,),
+                )
+                stored = _stored(row)
+                found.append(Neighbor(stored.id, distance, stored.label, stored.metadata))
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _where(self, label: str | None) -> tuple[str, tuple[Any, ...]]:
+        if label is None:
+            return "generation = ?", (self._generation,)
+        return "generation = ? AND label = ?", (self._generation, label)
+
+    def _one(self, columns: str, picture_id: str) -> tuple[Any, ...]:
+        with self._database.reading() as connection:
+            row = _row(connection, columns, self._generation, picture_id)
+        if row is None:
+            raise PictureNotFound(f"no picture {picture_id!r} in the index")
+        return row
+
+
+def open_index(path: Path, binding: Binding) -> PictureIndex:
+    """Open an index file for one model.  Raises IndexMismatch or StorageFailed."""
+    return PictureIndex(Database(path), binding)
+
+
+def _generation(database: Database, binding: Binding) -> int:
+    key = (binding.model_digest, binding.layer, binding.views, binding.metric)
+    select = (
+        "SELECT generation, units FROM generations"
+        " WHERE model_digest = ? AND layer = ? AND views = ? AND metric = ?"
+    )
+    with database.writing() as connection:
+        connection.execute(
+            "INSERT INTO generations (model_digest, layer, views, metric, units, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*key, binding.units, datetime.now(UTC).isoformat(timespec="seconds")),
+        )
+        ((generation, units),) = connection.execute(select, key)
+    if units != binding.units:
+        raise IndexMismatch(
+            f"the index holds features of {units} units for model {binding.model_digest}, "
+            f"the served model gives {binding.units}"
+        )
+    return int(generation)
+
+
+def _row(
+    connection: apsw.Connection, columns: str, generation: int, picture_id: str
+) -> tuple[Any, ...] | None:
+    return connection.execute(
+        f"SELECT {columns} FROM pictures WHERE generation = ? AND id = ?",  # noqa: S608
+        (generation, picture_id),
+    ).fetchone()
+
+
+def _matrix(chunk: list[tuple[Any, ...]], units: int) -> npt.NDArray[np.float32]:
+    joined = b"".join(features for _, features in chunk)
+    return np.frombuffer(joined, _STORED).reshape(len(chunk), units)  # [rows, units]
+
+
+def _stored(row: tuple[Any, ...]) -> StoredPicture:
+    picture_id, content_sha256, label, metadata, created_at = row
+    return StoredPicture(picture_id, content_sha256, label, json.loads(metadata), created_at)
+
+
+def _dump(metadata: dict[str, Any]) -> str:
+    return json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
