@@ -1,0 +1,50 @@
+"""The Flask application: endpoints around one engine and one index."""
+
+from __future__ import annotations
+
+from flask import Flask, Response
+
+from alexnet_server import problem
+from alexnet_server.errors import IndexMismatch, RequestError, StorageFailed
+from alexnet_server.index.pictures import PictureIndex, open_index
+from alexnet_server.index.records import Binding
+from alexnet_server.repository import Repository
+from alexnet_server.routes import about, classify, images, search
+from alexnet_server.served import Served
+from alexnet_server.settings import Settings
+
+_TEXT_FIELDS = 3  # id, label and metadata, each once a picture
+
+
+def create_app(served: Served) -> Flask:
+    """An application that serves ``served``; it starts nothing and reads no environment."""
+    app = Flask("alexnet_server", static_folder="page", static_url_path="/page")
+    limits = served.settings.limits
+    app.config["MAX_CONTENT_LENGTH"] = limits.max_request_bytes
+    app.config["MAX_FORM_PARTS"] = limits.max_views * (1 + _TEXT_FIELDS) + 4
+    # Text fields count together; file parts do not (Flask: MAX_FORM_MEMORY_SIZE).
+    app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    problem.register(app)
+    for routes in (about, classify, search, images):
+        app.register_blueprint(routes.blueprint(served))
+
+    @app.after_request
+    def _harden(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return app
+
+
+def open_pictures(settings: Settings, repository: Repository) -> PictureIndex | RequestError:
+    """The index of the served model, or what keeps it from opening."""
+    units = next(
+        output.dims[0]
+        for output in repository.config("alexnet").output
+        if output.name == "features"
+    )
+    try:
+        return open_index(settings.index_path, Binding(repository.digest, units))
+    except (IndexMismatch, StorageFailed) as error:
+        return error

@@ -1,0 +1,38 @@
+"""``alexnet-server``: serve a model repository over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from alexnet_server import settings
+from alexnet_server.errors import ServerError
+from alexnet_server.serve import serve
+
+_EPILOG = """examples:
+  alexnet-server serve --repository model_repository
+  alexnet-server serve --port 9000 --index sqlite:////var/lib/alexnet/index.sqlite
+
+Every flag is also a variable ALEXNET_NAME; the flag wins, an unknown variable is refused.
+exit codes: 0 stopped, 1 could not start (the message says why), 2 usage
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="alexnet-server",
+        description="Classify pictures, extract features and search by them over HTTP.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    settings.add_flags(commands.add_parser("serve", help="listen until Ctrl-C or SIGTERM"))
+    options = parser.parse_args(arguments)
+    try:
+        serve(settings.parse(options, os.environ))
+    except (ServerError, OSError) as error:
+        print(f"alexnet-server: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,103 @@
+"""Query parameters and form fields, typed and bounded; an unknown one is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from alexnet_server.errors import BadIdentifier, BadMetadata, BadParameter
+from alexnet_server.settings import Limits
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Parameters:
+    """Reads each parameter once; every method raises BadParameter on what it cannot use."""
+
+    def __init__(self, given: Mapping[str, str], known: tuple[str, ...]) -> None:
+        """Raises BadParameter on a name that is not among ``known``."""
+        unknown = sorted(given.keys() - set(known))
+        if unknown:
+            offer = f"; known are {', '.join(known)}" if known else "; there are none here"
+            raise BadParameter(f"unknown parameter {unknown[0][:64]!r}{offer}")
+        self._given = given
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number in ``least..most``."""
+        text = self._given.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise BadParameter(
+                f"{name} must be a whole number from {least} to {most}, not {text[:64]!r}"
+            )
+        return int(text)
+
+    def choice(self, name: str, default: int, choices: tuple[int, ...]) -> int:
+        """One of a few whole numbers."""
+        text = self._given.get(name, str(default))
+        if text not in map(str, choices):
+            offer = " or ".join(map(str, choices))
+            raise BadParameter(f"{name} must be {offer}, not {text[:64]!r}")
+        return int(text)
+
+    def truth(self, name: str, default: bool) -> bool:
+        """``true`` or ``false``."""
+        text = self._given.get(name, str(default).lower())
+        if text not in ("true", "false"):
+            raise BadParameter(f"{name} must be true or false, not {text[:64]!r}")
+        return text == "true"
+
+    def distance(self, name: str) -> float | None:
+        """A finite number from 0 on, or None where it is not given."""
+        text = self._given.get(name)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise BadParameter(f"{name} must be a number from 0 on, not {text[:64]!r}")
+        return value
+
+    def text(self, name: str) -> str | None:
+        """Any text, or None where it is not given."""
+        return self._given.get(name)
+
+
+def identifier(text: str) -> str:
+    """A picture's id.  Raises BadIdentifier."""
+    if not _IDENTIFIER.fullmatch(text):
+        raise BadIdentifier("an id is 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    return text
+
+
+def label(text: str, limits: Limits) -> str:
+    """A picture's label.  Raises BadMetadata."""
+    if not 1 <= len(text) <= limits.max_label_characters:
+        raise BadMetadata(
+            f"a label has 1 to {limits.max_label_characters} characters, this one {len(text)}"
+        )
+    return text
+
+
+def metadata(text: str, limits: Limits) -> dict[str, Any]:
+    """A picture's metadata, a JSON object.  Raises BadMetadata."""
+    size = len(text.encode())
+    if size > limits.max_metadata_bytes:
+        raise BadMetadata(f"metadata is {size} bytes; the limit is {limits.max_metadata_bytes}")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadMetadata(f"metadata is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadMetadata('metadata must be a JSON object, such as {"path": "a/b.jpg"}')
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,83 @@
+"""Errors as application/problem+json (RFC 9457), and the id every reply carries."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from flask import Flask, Response, current_app, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from alexnet_pixels.errors import PictureError
+from alexnet_server.errors import RequestError, picture_status, picture_title
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FLASK_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
+
+
+def problem(status: int, code: str, title: str, detail: str) -> Response:
+    """A problem document; ``type`` is a URN made of the code."""
+    body = {
+        "type": f"urn:alexnet:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": g.request_id,
+    }
+    return Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
+
+
+def picture_problem(error: PictureError) -> Response:
+    """The problem document of a request whose only picture is bad."""
+    return problem(picture_status(error), error.code, picture_title(error), str(error))
+
+
+def picture_error(error: PictureError) -> dict[str, str]:
+    """A bad picture's place in a list of results."""
+    return {"code": error.code, "title": picture_title(error), "detail": str(error)}
+
+
+def register(app: Flask) -> None:
+    """Give ``app`` its error handlers and request ids."""
+
+    @app.before_request
+    def _name_request() -> None:
+        asked = request.headers.get("X-Request-Id", "")
+        g.request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+
+    @app.after_request
+    def _send_name(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        return response
+
+    @app.errorhandler(RequestError)
+    def _refused(error: RequestError) -> Response:
+        return problem(error.status, error.code, error.title, str(error))
+
+    @app.errorhandler(PictureError)
+    def _bad_picture(error: PictureError) -> Response:
+        return picture_problem(error)
+
+    @app.errorhandler(HTTPException)
+    def _flask_refused(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = _FLASK_CODES.get(status, "bad_request" if status < 500 else "internal_error")
+        response = problem(status, code, error.name, error.description or error.name)
+        for name, value in error.get_headers():
+            if name in ("Allow", "Retry-After"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def _fault(error: Exception) -> Response:
+        current_app.logger.error("request %s failed", g.request_id, exc_info=error)
+        return problem(
+            500, "internal_error", "Internal error", "the server failed; its log has the request id"
+        )

@@ -1,0 +1,104 @@
+"""POST /classify and POST /features: what is in a picture, and its 4096 numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from alexnet_pixels.errors import PictureError
+from alexnet_pixels.views import VIEW_COUNTS
+from alexnet_server import uploads
+from alexnet_server.engine import Values
+from alexnet_server.parameters import Parameters
+from alexnet_server.problem import picture_error, picture_problem
+from alexnet_server.served import Served
+from alexnet_server.sight import Seen, look
+
+_TOP_K = 5
+_MAX_TOP_K = 1000
+_NPY = "application/x-npy"
+
+
+def blueprint(served: Served) -> Blueprint:
+    """The endpoints that ask the network alone."""
+    routes = Blueprint("classify", __name__)
+
+    @routes.post("/classify")
+    def classify() -> ResponseReturnValue:
+        parameters = Parameters(request.args, ("top_k", "views"))
+        top_k = parameters.integer("top_k", _TOP_K, 1, _MAX_TOP_K)
+        names, seen = _look(served, parameters)
+        classes = served.repository.classes
+        return _results(
+            served,
+            names,
+            seen,
+            lambda one: {"predictions": predictions(one.probabilities, classes, top_k)},
+        )
+
+    @routes.post("/features")
+    def features() -> ResponseReturnValue:
+        parameters = Parameters(request.args, ("views",))
+        names, seen = _look(served, parameters)
+        if request.accept_mimetypes.best_match(("application/json", _NPY)) == _NPY:
+            return _npy(seen)
+        return _results(served, names, seen, lambda one: {"features": one.features.tolist()})
+
+    return routes
+
+
+def predictions(
+    probabilities: Values, classes: tuple[str, ...], top_k: int
+) -> list[dict[str, Any]]:
+    """The ``top_k`` likeliest of ``probabilities`` float32 [classes], likeliest first."""
+    best = np.argsort(-probabilities, kind="stable")[:top_k]
+    return [
+        {
+            "label": classes[class_id],
+            "class_id": int(class_id),
+            "probability": float(probabilities[class_id]),
+        }
+        for class_id in best
+    ]
+
+
+def _look(
+    served: Served, parameters: Parameters
+) -> tuple[list[str | None], list[Seen | PictureError]]:
+    limits = served.settings.limits
+    count = parameters.choice("views", 1, VIEW_COUNTS)
+    given = uploads.read(request, limits, count).uploads
+    return [upload.filename for upload in given], look(given, count, served.engine, limits)
+
+
+def _results(
+    served: Served,
+    names: list[str | None],
+    seen: list[Seen | PictureError],
+    show: Callable[[Seen], dict[str, Any]],
+) -> ResponseReturnValue:
+    if len(seen) == 1 and isinstance(seen[0], PictureError):
+        return picture_problem(seen[0])
+    results = [
+        {"filename": name}
+        | ({"error": picture_error(one)} if isinstance(one, PictureError) else show(one))
+        for name, one in zip(names, seen, strict=True)
+    ]
+    return {"model": served.model(), "results": results}
+
+
+def _npy(seen: list[Seen | PictureError]) -> Response:
+    """Raw features [n, 4096]; an array has no place for an error, so a bad picture is raised."""
+    rows = []
+    for one in seen:
+        if isinstance(one, PictureError):
+            raise one
+        rows.append(one.features)
+    body = io.BytesIO()
+    np.save(body, np.stack(rows).astype("<f4"), allow_pickle=False)
+    return Response(body.getvalue(), mimetype=_NPY)

@@ -1,0 +1,120 @@
+"""/images: pictures put into the index, listed, looked at and deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+
+from alexnet_pixels.errors import PictureError
+from alexnet_server import uploads
+from alexnet_server.errors import BadRequest
+from alexnet_server.index.records import Upserted
+from alexnet_server.parameters import Parameters, identifier, label
+from alexnet_server.problem import picture_error
+from alexnet_server.served import Served
+from alexnet_server.storing import Description, descriptions, store
+
+_PAGE = 100
+_MAX_PAGE = 1000
+_MAX_DELETED = 10_000
+
+
+def blueprint(served: Served) -> Blueprint:
+    """The endpoints that change or show the index."""
+    routes = Blueprint("images", __name__)
+    _register_storing(routes, served)
+    _register_showing(routes, served)
+    _register_deleting(routes, served)
+    return routes
+
+
+def _register_storing(routes: Blueprint, served: Served) -> None:
+    limits = served.settings.limits
+
+    @routes.put("/images/<picture_id>")
+    def put(picture_id: str) -> ResponseReturnValue:
+        Parameters(request.args, ())
+        submission = uploads.read(request, limits)
+        if len(submission.uploads) != 1:
+            raise BadRequest("PUT stores one picture: POST /images takes several")
+        (described,) = descriptions(submission, limits, known=("label", "metadata"))
+        described = Description(identifier(picture_id), described.label, described.metadata)
+        (result,) = store(served, submission.uploads, [described])
+        if isinstance(result, PictureError):
+            raise result
+        return {"model": served.model()} | _shown(result), 201 if result.created else 200
+
+    @routes.post("/images")
+    def post() -> ResponseReturnValue:
+        Parameters(request.args, ())
+        submission = uploads.read(request, limits)
+        described = descriptions(submission, limits, known=("id", "label", "metadata"))
+        results = store(served, submission.uploads, described)
+        if len(results) == 1 and isinstance(results[0], PictureError):
+            raise results[0]
+        shown = [
+            {"filename": upload.filename} | _shown(result)
+            for upload, result in zip(submission.uploads, results, strict=True)
+        ]
+        return {"model": served.model(), "results": shown}
+
+
+def _register_showing(routes: Blueprint, served: Served) -> None:
+    @routes.get("/images")
+    def page() -> ResponseReturnValue:
+        parameters = Parameters(request.args, ("cursor", "limit", "label"))
+        found = served.pictures().page(
+            after=parameters.text("cursor") or "",
+            limit=parameters.integer("limit", _PAGE, 1, _MAX_PAGE),
+            label=parameters.text("label"),
+        )
+        return {
+            "images": [picture.as_json() for picture in found.pictures],
+            "next_cursor": found.next_cursor,
+            "count": found.count,
+        }
+
+    @routes.get("/images/<picture_id>")
+    def get(picture_id: str) -> ResponseReturnValue:
+        Parameters(request.args, ())
+        return served.pictures().get(identifier(picture_id)).as_json()
+
+    @routes.get("/images/<picture_id>/thumbnail")
+    def thumbnail(picture_id: str) -> ResponseReturnValue:
+        Parameters(request.args, ())
+        jpeg = served.pictures().thumbnail(identifier(picture_id))
+        return Response(jpeg, mimetype="image/jpeg")
+
+
+def _register_deleting(routes: Blueprint, served: Served) -> None:
+    limits = served.settings.limits
+
+    @routes.delete("/images/<picture_id>")
+    def delete(picture_id: str) -> ResponseReturnValue:
+        Parameters(request.args, ())
+        index = served.pictures()
+        index.get(identifier(picture_id))  # 404 where there is none
+        index.delete([picture_id])
+        return Response(status=204)
+
+    @routes.post("/images/delete")
+    def delete_where() -> ResponseReturnValue:
+        Parameters(request.args, ())
+        body = request.get_json()
+        if isinstance(body, dict) and body.keys() == {"label"} and isinstance(body["label"], str):
+            return {"deleted": served.pictures().delete_label(label(body["label"], limits))}
+        if isinstance(body, dict) and body.keys() == {"ids"} and isinstance(body["ids"], list):
+            ids = body["ids"]
+            if len(ids) <= _MAX_DELETED and all(isinstance(one, str) for one in ids):
+                return {"deleted": served.pictures().delete([identifier(one) for one in ids])}
+        raise BadRequest(
+            f'the body must be {{"label": "..."}} or {{"ids": [up to {_MAX_DELETED:,} ids]}}'
+        )
+
+
+def _shown(result: Upserted | PictureError) -> dict[str, Any]:
+    if isinstance(result, PictureError):
+        return {"error": picture_error(result)}
+    return {"created": result.created} | result.picture.as_json()

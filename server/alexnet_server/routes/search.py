@@ -1,0 +1,107 @@
+"""POST /search and GET /images/{id}/similar: the stored pictures nearest to one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from alexnet_pixels.errors import PictureError
+from alexnet_pixels.views import VIEW_COUNTS
+from alexnet_server import uploads
+from alexnet_server.engine import Values
+from alexnet_server.errors import BadRequest
+from alexnet_server.index.records import Neighbor
+from alexnet_server.parameters import Parameters, identifier
+from alexnet_server.problem import picture_error, picture_problem
+from alexnet_server.served import Served
+from alexnet_server.sight import look
+
+_K = 10
+_FILTERS = ("k", "exact", "label", "max_distance")
+
+
+def blueprint(served: Served) -> Blueprint:
+    """The endpoints that compare features."""
+    routes = Blueprint("search", __name__)
+
+    @routes.post("/search")
+    def search() -> ResponseReturnValue:
+        if request.mimetype == "application/json":
+            wanted = _wanted(served, Parameters(request.args, _FILTERS))
+            features = _given_features(served.pictures().binding.units)
+            found = served.pictures().search(features, **wanted)
+            results: list[dict[str, Any]] = [{"filename": None, "neighbors": _show(found)}]
+            return {"model": served.model(), "results": results}
+        return _search_pictures(served)
+
+    @routes.get("/images/<picture_id>/similar")
+    def similar(picture_id: str) -> ResponseReturnValue:
+        wanted = _wanted(served, Parameters(request.args, _FILTERS))
+        picture_id = identifier(picture_id)
+        features = served.pictures().features(picture_id)
+        found = served.pictures().search(features, excluding=picture_id, **wanted)
+        return {"model": served.model(), "neighbors": _show(found)}
+
+    return routes
+
+
+def _search_pictures(served: Served) -> ResponseReturnValue:
+    parameters = Parameters(request.args, (*_FILTERS, "views"))
+    wanted = _wanted(served, parameters)
+    count = parameters.choice("views", served.pictures().binding.views, VIEW_COUNTS)
+    limits = served.settings.limits
+    given = uploads.read(request, limits, count).uploads
+    seen = look(given, count, served.engine, limits)
+    if len(seen) == 1 and isinstance(seen[0], PictureError):
+        return picture_problem(seen[0])
+    results = []
+    for upload, one in zip(given, seen, strict=True):
+        result: dict[str, Any] = {"filename": upload.filename}
+        if isinstance(one, PictureError):
+            result["error"] = picture_error(one)
+        else:
+            result["neighbors"] = _show(served.pictures().search(one.features, **wanted))
+        results.append(result)
+    return {"model": served.model(), "results": results}
+
+
+def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
+    # Every search is exact; ``exact`` is read so that a client may insist on it.
+    parameters.truth("exact", default=False)
+    return {
+        "k": parameters.integer("k", _K, 1, served.settings.limits.max_k),
+        "label": parameters.text("label"),
+        "max_distance": parameters.distance("max_distance"),
+    }
+
+
+def _given_features(units: int) -> Values:
+    body = request.get_json()
+    given = body.get("features") if isinstance(body, dict) else None
+    if not isinstance(given, list) or len(given) != units:
+        raise BadRequest(f'the body must be {{"features": [{units} numbers]}}')
+    # bool is an int to Python, but not a number to JSON.
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+        raise BadRequest("features must be numbers")
+    try:
+        features = np.array(given, np.float64)
+    except OverflowError as error:
+        raise BadRequest("a feature is too large a number") from error
+    if not (np.abs(features) <= np.finfo(np.float32).max).all():
+        raise BadRequest("features must be finite float32 numbers")
+    return features.astype(np.float32)
+
+
+def _show(found: list[Neighbor]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": neighbor.id,
+            "distance": neighbor.distance,
+            "label": neighbor.label,
+            "metadata": neighbor.metadata,
+        }
+        for neighbor in found
+    ]

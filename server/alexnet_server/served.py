@@ -1,0 +1,35 @@
+"""What every endpoint works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet_server.engine import Engine
+from alexnet_server.errors import RequestError
+from alexnet_server.index.pictures import PictureIndex
+from alexnet_server.repository import Repository
+from alexnet_server.settings import Settings
+
+
+@dataclass(frozen=True)
+class Served:
+    """One model, one engine, one index.
+
+    ``index`` is the reason instead, where the index file cannot be used: classification goes on.
+    """
+
+    settings: Settings
+    repository: Repository
+    engine: Engine
+    index: PictureIndex | RequestError
+
+    def pictures(self) -> PictureIndex:
+        """The index.  Raises what kept it from opening (IndexMismatch or StorageFailed)."""
+        if isinstance(self.index, RequestError):
+            raise self.index
+        return self.index
+
+    def model(self) -> dict[str, str]:
+        """Which model answered: ``name``, ``version``, ``digest``."""
+        model = self.repository.manifest["model"]
+        return {key: model[key] for key in ("name", "version", "digest")}

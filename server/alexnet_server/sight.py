@@ -1,0 +1,56 @@
+"""Uploads through the network: each picture's own answer, or its own error."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet_pixels.decode import Pixels, decode
+from alexnet_pixels.errors import PictureError
+from alexnet_pixels.views import views
+from alexnet_server.engine import Engine, Values
+from alexnet_server.settings import Limits
+from alexnet_server.uploads import Upload
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One picture: ``pixels`` uint8 [256, 256, 3], ``features`` [4096], ``probabilities`` [C]."""
+
+    pixels: Pixels
+    features: Values
+    probabilities: Values
+
+
+def look(
+    uploads: list[Upload], count: int, engine: Engine, limits: Limits
+) -> list[Seen | PictureError]:
+    """Decode and infer ``count`` views of every upload; a bad picture spoils no other.
+
+    Features and probabilities are averaged over the views (paper, section 4.1).  Raises
+    BadModelOutput.
+    """
+    decoded = [_decode(upload, limits) for upload in uploads]
+    good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
+    if not good:
+        return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
+    answer = engine.infer(np.concatenate([views(pixels, count) for pixels in good]))
+    features = answer.features.reshape(len(good), count, -1).mean(axis=1)  # [n, 4096]
+    probabilities = answer.probabilities.reshape(len(good), count, -1).mean(axis=1)  # [n, C]
+    seen = map(Seen, good, features, probabilities)
+    return [pixels if isinstance(pixels, PictureError) else next(seen) for pixels in decoded]
+
+
+def content_sha256(upload: Upload) -> str:
+    """What a picture is known by where no id is given."""
+    return hashlib.sha256(upload.data).hexdigest()
+
+
+def _decode(upload: Upload, limits: Limits) -> Pixels | PictureError:
+    try:
+        upload.require_size(limits)
+        return decode(upload.data, limits.pixels)
+    except PictureError as error:
+        return error

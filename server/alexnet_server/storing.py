@@ -1,0 +1,104 @@
+"""Uploads into the index: what is already there is not computed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from alexnet_pixels.errors import PictureError
+from alexnet_pixels.thumbnail import thumbnail
+from alexnet_server.errors import BadRequest, PictureNotFound
+from alexnet_server.index.pictures import PictureIndex
+from alexnet_server.index.records import NewPicture, Repeat, Upserted
+from alexnet_server.parameters import identifier, label, metadata
+from alexnet_server.served import Served
+from alexnet_server.settings import Limits
+from alexnet_server.sight import Seen, content_sha256, look
+from alexnet_server.uploads import Submission, Upload
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the sender says of a picture; None is not said."""
+
+    id: str | None
+    label: str | None
+    metadata: dict[str, Any] | None
+
+
+def descriptions(
+    submission: Submission, limits: Limits, known: tuple[str, ...]
+) -> list[Description]:
+    """The text fields ``id``, ``label`` and ``metadata``, one description a picture.
+
+    Each field comes once a picture, in their order; label and metadata may come once for all; an
+    empty one is not said.  Raises BadRequest, BadIdentifier or BadMetadata.
+    """
+    count = len(submission.uploads)
+    unknown = sorted(submission.fields.keys() - set(known))
+    if unknown:
+        raise BadRequest(f"form field {unknown[0][:64]!r} is unknown; known: {', '.join(known)}")
+    columns: dict[str, list[str | None]] = {}
+    for name in ("id", "label", "metadata"):
+        given: list[str | None] = [text or None for text in submission.fields.getlist(name)]
+        if len(given) == 1 and name != "id":
+            given *= count
+        if given and len(given) != count:
+            raise BadRequest(f"{len(given)} fields {name!r} for {count} pictures: give one each")
+        columns[name] = given or [None] * count
+    return [
+        Description(
+            None if one is None else identifier(one),
+            None if two is None else label(two, limits),
+            None if three is None else metadata(three, limits),
+        )
+        for one, two, three in zip(*columns.values(), strict=True)
+    ]
+
+
+def store(
+    served: Served, given: list[Upload], described: list[Description]
+) -> list[Upserted | PictureError]:
+    """Store every good picture in one transaction; returns what came of each, in order.
+
+    A picture whose id is stored with the same bytes is not decoded again: its label and metadata
+    are replaced where given.  Raises StorageFailed; then nothing new is stored.
+    """
+    index = served.pictures()
+    digests = [content_sha256(upload) for upload in given]
+    ids = [one.id or digest for one, digest in zip(described, digests, strict=True)]
+    places = range(len(given))
+    fresh = [place for place in places if not _is_stored(index, ids[place], digests[place])]
+    seen = look([given[place] for place in fresh], 1, served.engine, served.settings.limits)
+    looked = dict(zip(fresh, seen, strict=True))
+    entries: dict[int, NewPicture | Repeat] = {}
+    for place in places:
+        one, said = looked.get(place), described[place]
+        if one is None:
+            entries[place] = Repeat(ids[place], said.label, said.metadata)
+        elif isinstance(one, Seen):
+            entries[place] = _new_picture(ids[place], digests[place], said, one)
+    done = dict(zip(entries, index.upsert(list(entries.values())), strict=True))
+    results: list[Upserted | PictureError] = []
+    for place in places:
+        one = looked.get(place)
+        results.append(one if isinstance(one, PictureError) else done[place])
+    return results
+
+
+def _new_picture(picture_id: str, digest: str, said: Description, seen: Seen) -> NewPicture:
+    return NewPicture(
+        id=picture_id,
+        content_sha256=digest,
+        label=said.label,
+        metadata=said.metadata or {},
+        thumbnail=thumbnail(seen.pixels),
+        features=seen.features,
+    )
+
+
+def _is_stored(index: PictureIndex, picture_id: str, digest: str) -> bool:
+    try:
+        return index.get(picture_id).content_sha256 == digest
+    except PictureNotFound:
+        return False

@@ -1,0 +1,71 @@
+"""The pictures of a request: form field ``image``, repeatable, or a raw body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Request
+from werkzeug.datastructures import MultiDict
+
+from alexnet_pixels.errors import PictureTooLarge
+from alexnet_server.errors import BadRequest, MissingPicture, TooManyPictures
+from alexnet_server.settings import Limits
+
+FIELD = "image"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One picture as it came; ``filename`` is echoed and never used as a path."""
+
+    filename: str | None
+    data: bytes
+
+    def require_size(self, limits: Limits) -> None:
+        """Raise PictureTooLarge above ``max_picture_bytes``."""
+        if len(self.data) > limits.max_picture_bytes:
+            raise PictureTooLarge(
+                f"the picture is {len(self.data):,} bytes; the limit is "
+                f"{limits.max_picture_bytes:,}"
+            )
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request's pictures, in order, and its text fields."""
+
+    uploads: list[Upload]
+    fields: MultiDict[str, str]
+
+
+def read(request: Request, limits: Limits, views: int = 1) -> Submission:
+    """Take the pictures out of a request.
+
+    Raises MissingPicture, TooManyPictures (pictures times views) or BadRequest (another file
+    field); Flask itself refuses what is larger than a request may be.
+    """
+    if request.mimetype == "multipart/form-data":
+        submission = _form(request)
+    elif request.mimetype == "application/json":
+        raise MissingPicture(
+            f"send the picture as form field {FIELD!r} or as the body, not inside JSON"
+        )
+    else:
+        data = request.get_data(cache=False, parse_form_data=False)
+        submission = Submission([Upload(None, data)], MultiDict())
+    if len(submission.uploads) * views > limits.max_views:
+        raise TooManyPictures(
+            f"{len(submission.uploads)} pictures of {views} views are more than the "
+            f"{limits.max_views} a request may hold: send several requests"
+        )
+    return submission
+
+
+def _form(request: Request) -> Submission:
+    strange = sorted(request.files.keys() - {FIELD})
+    if strange:
+        raise BadRequest(f"file field {strange[0][:64]!r} is unknown: name it {FIELD!r}")
+    files = request.files.getlist(FIELD)
+    if not files:
+        raise MissingPicture(f"the form has no file field {FIELD!r}: curl -F {FIELD}=@cat.jpg")
+    return Submission([Upload(file.filename, file.read()) for file in files], request.form)
