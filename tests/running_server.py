@@ -38,8 +38,10 @@ def clean_environment() -> dict[str, str]:
 @contextmanager
 def running_server(repository: Path, index: Path) -> Iterator[RunningServer]:
     process = subprocess.Popen(
-        [command("alexnet-server"), "serve", "--port", "0"]
-        + ["--repository", str(repository), "--index", f"sqlite:///{index}"],
+        [
+            *(command("alexnet-server"), "serve", "--port", "0"),
+            *("--repository", str(repository), "--index", f"sqlite:///{index}"),
+        ],
         stderr=subprocess.PIPE,
         text=True,
         env=clean_environment(),
