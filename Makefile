@@ -1,0 +1,60 @@
+# From a fresh clone: `make serve` ends with a server that answers, `make test` passes the tests.
+
+PYTHON     ?= python3
+PORT       ?= 8080
+REPOSITORY ?= model_repository
+RUNS       ?= runs
+INDEX      ?= data/index.sqlite
+DIGITS     ?= data/digits
+# What to serve: DATA=a folder of class folders to train on (FIT="--epochs 5" changes the recipe),
+# or CHECKPOINT=a run folder; with neither, what is deployed, or else the starter model.
+DATA       ?=
+CHECKPOINT ?=
+FIT        ?=
+
+BIN   := .venv/bin
+READY := .venv/ready
+PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: serve starter test check setup clean
+
+serve: $(READY)
+ifneq ($(CHECKPOINT),)
+	$(BIN)/alexnet-export deploy "$(CHECKPOINT)" --repository "$(REPOSITORY)"
+else ifneq ($(DATA),)
+	$(BIN)/alexnet-train fit "$(DATA)" --out "$(RUNS)/$(notdir $(DATA:/=))" $(FIT)
+	$(BIN)/alexnet-export deploy "$(RUNS)/$(notdir $(DATA:/=))" --repository "$(REPOSITORY)"
+else
+	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
+endif
+	$(BIN)/alexnet-server serve --repository "$(REPOSITORY)" --port $(PORT) --index "sqlite:///$(INDEX)"
+
+starter: $(READY)
+	@echo "No model is deployed yet: training the starter model on handwritten digits (about 3 minutes)." >&2
+	@echo "It knows the digits 0 to 9 and nothing else. Your own: make serve DATA=path/to/folders" >&2
+	$(BIN)/alexnet-train digits "$(DIGITS)"
+	$(BIN)/alexnet-train fit "$(DIGITS)" --out "$(RUNS)/starter" --preset starter \
+		--about "The starter model: it knows the handwritten digits 0 to 9 and nothing else."
+	$(BIN)/alexnet-export deploy "$(RUNS)/starter" --repository "$(REPOSITORY)"
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy server/alexnet_pixels server/alexnet_server export/alexnet_export client/alexnet_client training/alexnet_training
+
+setup: $(READY)
+
+$(READY): constraints.txt tests/requirements.txt $(wildcard */pyproject.toml)
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ": name another with PYTHON=")'
+	@echo "Setting up .venv (some minutes the first time: PyTorch is large)" >&2
+	$(PYTHON) -m venv .venv
+	$(PIP) pip setuptools
+	$(PIP) --requirement tests/requirements.txt --no-build-isolation \
+		--editable "./server[serve]" --editable "./export[prove]" --editable ./training --editable ./client
+	touch $(READY)
+
+clean:
+	rm -rf .venv build dist */*.egg-info
