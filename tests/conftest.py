@@ -4,17 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_sample_image
 
-from alexnet_export.checkpoint import Checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import ALEXNET2012, shapes
+from alexnet_export.layers import ALEXNET2012, DIALECTS
+from tests.photos import crops
+from tests.random_checkpoint import CLASSES, NARROW, write_random_checkpoint
 from tests.running_server import running_server
-
-CLASSES = ("building", "circle", "flower", "lines", "noise", "square")
 
 
 @dataclass(frozen=True)
@@ -23,32 +20,21 @@ class Serving:
     classes: tuple[str, ...]
 
 
-def crops(count: int, seed: int = 0) -> np.ndarray:
-    """Real photo crops, uint8 [count, 256, 256, 3], no two alike."""
-    random = np.random.default_rng(seed)
-    photos = [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
-    found = []
-    for number in range(count):
-        photo = photos[number % 2]
-        top, left = random.integers(0, [photo.shape[0] - 256, photo.shape[1] - 256])
-        found.append(photo[top : top + 256, left : left + 256])
-    return np.stack(found)
-
-
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder: the whole network with random weights, and pictures beside it."""
-    random = np.random.default_rng(2012)
-    tensors = {"mean": np.full((256, 256, 3), 118, np.float32)}
-    for shape in shapes(ALEXNET2012, len(CLASSES)):
-        spread = np.float32(np.sqrt(2 / np.prod(shape.weight[1:])))
-        weight = random.standard_normal(shape.weight, dtype=np.float32) * spread
-        tensors[f"{shape.name}.weight"] = weight
-        tensors[f"{shape.name}.bias"] = random.normal(0, 0.1, shape.weight[0]).astype(np.float32)
+    """A run folder of the whole network."""
     folder = tmp_path_factory.mktemp("run")
-    about = "Random weights, for tests: it knows nothing."
-    save_checkpoint(Checkpoint(ALEXNET2012, CLASSES, tensors, 1 / 58, about), folder)
-    np.savez(folder / "pictures.npz", images=crops(12), labels=np.arange(12) % len(CLASSES))
+    write_random_checkpoint(ALEXNET2012, folder)
+    return folder
+
+
+@pytest.fixture
+def narrow_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A run folder of a narrow network, for what does not depend on size."""
+    monkeypatch.setitem(DIALECTS, NARROW.name, NARROW)
+    folder = tmp_path / "narrow"
+    folder.mkdir()
+    write_random_checkpoint(NARROW, folder)
     return folder
 
 
