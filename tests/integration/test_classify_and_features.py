@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from alexnet_pixels.decode import decode
+from alexnet_pixels.views import views
+from alexnet_server.engine.local import LocalEngine
+from alexnet_server.repository import open_repository
+from tests.conftest import Serving
+
+
+@pytest.fixture(scope="module")
+def picture(photos: Path) -> bytes:
+    return (photos / "building" / "0.jpg").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def engine(towers_repository: Path) -> LocalEngine:
+    return LocalEngine(open_repository(towers_repository))
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_answers_are_the_networks(
+    serving: Serving, engine: LocalEngine, picture: bytes, count: int
+) -> None:
+    expected = engine.infer(views(decode(picture), count))
+    probabilities = expected.probabilities.mean(axis=0)
+    answer = httpx.post(
+        f"{serving.url}/classify?top_k=6&views={count}", files={"image": ("a.jpg", picture)}
+    ).json()
+    (result,) = answer["results"]
+    assert result["filename"] == "a.jpg"
+    found = [one["class_id"] for one in result["predictions"]]
+    assert found == np.argsort(-probabilities, kind="stable").tolist()
+    for one in result["predictions"]:
+        assert one["label"] == serving.classes[one["class_id"]]
+        assert one["probability"] == pytest.approx(probabilities[one["class_id"]], abs=1e-5)
+    features = httpx.post(f"{serving.url}/features?views={count}", content=picture).json()
+    np.testing.assert_allclose(
+        features["results"][0]["features"], expected.features.mean(axis=0), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_raw_body_of_any_type_is_a_picture(serving: Serving, picture: bytes) -> None:
+    for kind in ("application/x-www-form-urlencoded", "image/jpeg", "text/plain", None):
+        headers = {"Content-Type": kind} if kind else {}
+        answer = httpx.post(f"{serving.url}/classify", content=picture, headers=headers)
+        assert answer.status_code == 200, kind
+        assert answer.json()["results"][0]["filename"] is None
+
+
+def test_npy(serving: Serving, picture: bytes) -> None:
+    files = [("image", picture), ("image", picture)]
+    headers = {"Accept": "application/x-npy"}
+    answer = httpx.post(f"{serving.url}/features", files=files, headers=headers)
+    assert answer.headers["content-type"] == "application/x-npy"
+    array = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    assert (array.shape, array.dtype) == ((2, 4096), np.float32)
+    json = httpx.post(f"{serving.url}/features", files=files).json()
+    np.testing.assert_allclose(array, [one["features"] for one in json["results"]], rtol=1e-6)
+    files.append(("image", b"no picture"))
+    refused = httpx.post(f"{serving.url}/features", files=files, headers=headers)
+    assert refused.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/classify?topk=3", 400, "bad_parameter"),
+        ("/classify?top_k=0", 400, "bad_parameter"),
+        ("/classify?views=5", 400, "bad_parameter"),
+        ("/search?k=101", 400, "bad_parameter"),
+        ("/nowhere", 404, "not_found"),
+        ("/livez", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_asked_wrongly(
+    serving: Serving, picture: bytes, path: str, status: int, code: str
+) -> None:
+    answer = httpx.post(f"{serving.url}{path}", content=picture)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_no_picture_at_all(serving: Serving, picture: bytes) -> None:
+    wrong_field = httpx.post(f"{serving.url}/classify", files={"photo": picture})
+    assert "name it 'image'" in wrong_field.json()["detail"]
+    inside_json = httpx.post(f"{serving.url}/classify", json={"url": "http://127.0.0.1/"})
+    assert (inside_json.status_code, inside_json.json()["code"]) == (400, "missing_picture")
+    only_text = httpx.post(f"{serving.url}/classify", files={"image": (None, "text")})
+    assert only_text.json()["code"] == "missing_picture"
+
+
+def test_request_ids_are_echoed_or_made(serving: Serving) -> None:
+    url = f"{serving.url}/livez"
+    assert httpx.get(url, headers={"X-Request-Id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    made = httpx.get(url, headers={"X-Request-Id": "no spaces allowed"}).headers["x-request-id"]
+    assert len(made) == 32
+
+
+def test_model_says_what_it_is(serving: Serving) -> None:
+    model = httpx.get(f"{serving.url}/model").json()
+    assert model["classes"] == list(serving.classes)
+    assert model["dialect"] == "alexnet2012"
+    assert model["about"].startswith("Random weights")

@@ -1,0 +1,88 @@
+"""What alexnet-server does at its start and its end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.running_server import clean_environment, command, running_server
+
+NOT_NEEDED = ("torch", "onnx", "sklearn", "safetensors", "alexnet_export", "alexnet_training")
+SERVE_WITHOUT = """
+import sys
+sys.path.insert(0, "")
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"{{name}} must not be needed to serve")
+sys.meta_path.insert(0, Refuse())
+from alexnet_pixels.decode import decode
+from alexnet_pixels.views import views
+from alexnet_server.app import create_app, open_pictures
+from alexnet_server.engine.local import LocalEngine
+from alexnet_server.repository import open_repository
+from alexnet_server.served import Served
+from alexnet_server.settings import Settings
+from pathlib import Path
+repository = open_repository(Path(sys.argv[1]))
+settings = Settings(index="sqlite:///" + sys.argv[2])
+served = Served(settings, repository, LocalEngine(repository), open_pictures(settings, repository))
+picture = Path(sys.argv[3]).read_bytes()
+answer = create_app(served).test_client().post("/classify", data=picture)
+print(answer.status_code, sorted(set({names!r}) & {{name.split(".")[0] for name in sys.modules}}))
+"""
+
+
+def test_serving_needs_neither_torch_nor_onnx(
+    single_repository: Path, photos: Path, tmp_path: Path
+) -> None:
+    picture = photos / "flower" / "1.jpg"
+    script = SERVE_WITHOUT.format(names=NOT_NEEDED)
+    arguments = (single_repository, tmp_path / "index.sqlite", picture)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "200 []", done.stderr
+
+
+def refusal(*flags: str, **environment: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [command("alexnet-server"), "serve", *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=clean_environment() | environment,
+    )
+    return done.returncode, done.stderr
+
+
+def test_refusals_are_one_clear_line(single_repository: Path, tmp_path: Path) -> None:
+    code, message = refusal("--repository", str(tmp_path))
+    assert code == 1
+    assert message.startswith("alexnet-server: no model is deployed in")
+    assert message.count("\n") == 1
+    code, message = refusal(ALEXNET_PROT="1")
+    assert (code, message.count("\n")) == (1, 1)
+    assert "unknown variable ALEXNET_PROT" in message
+    with running_server(single_repository, tmp_path / "index.sqlite") as server:
+        code, message = refusal(
+            *("--repository", str(single_repository), "--port", str(server.port)),
+            *("--index", f"sqlite:///{tmp_path}/other.sqlite"),
+        )
+        assert code == 1
+        assert "in use" in message
+
+
+def test_sigterm_ends_it_cleanly(single_repository: Path, tmp_path: Path) -> None:
+    with running_server(single_repository, tmp_path / "index.sqlite") as server:
+        assert httpx.get(f"{server.url}/livez").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert "Traceback" not in "".join(server.messages)

@@ -1,0 +1,209 @@
+"""The index against NumPy, and what it promises about its file."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet_server.errors import IndexMismatch, PictureNotFound, StorageFailed
+from alexnet_server.index.pictures import PictureIndex, open_index
+from alexnet_server.index.records import Binding, NewPicture, Repeat
+
+UNITS = 64
+BINDING = Binding("digest-one", UNITS)
+
+
+def picture(name: str, features: np.ndarray, label: str | None = None) -> NewPicture:
+    return NewPicture(name, f"sha-{name}", label, {"path": f"{name}.jpg"}, b"jpeg", features)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[PictureIndex]:
+    opened = open_index(tmp_path / "index.sqlite", BINDING)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def features() -> np.ndarray:
+    return np.random.default_rng(6).gamma(0.5, 2, (1_300, UNITS)).astype(np.float32)
+
+
+def fill(index: PictureIndex, features: np.ndarray) -> None:
+    index.upsert(
+        [
+            picture(f"p{i:04d}", row, "even" if i % 2 == 0 else "odd")
+            for i, row in enumerate(features)
+        ]
+    )
+
+
+def test_search_equals_brute_force(index: PictureIndex, features: np.ndarray) -> None:
+    fill(index, features)
+    for query in features[:5] + np.float32(0.1):
+        exact = np.sqrt(((features - query) ** 2).sum(axis=1))
+        best = np.argsort(exact, kind="stable")[:20]
+        found = index.search(query, 20)
+        assert [neighbor.id for neighbor in found] == [f"p{i:04d}" for i in best]
+        np.testing.assert_allclose([one.distance for one in found], exact[best], rtol=1e-5)
+
+
+def test_search_takes_label_distance_and_self_into_account(
+    index: PictureIndex, features: np.ndarray
+) -> None:
+    fill(index, features)
+    odd = index.search(features[0], 1_300, label="odd")
+    assert {neighbor.label for neighbor in odd} == {"odd"}
+    assert len(odd) == 650
+    itself = index.search(features[0], 1)[0]
+    assert (itself.id, itself.distance) == ("p0000", 0.0)
+    others = index.search(features[0], 1_300, excluding="p0000")
+    assert len(others) == 1_299
+    limit = others[9].distance
+    assert len(index.search(features[0], 1_300, excluding="p0000", max_distance=limit)) == 10
+    assert index.search(features[0], 5, label="none") == []
+
+
+def test_upsert_replaces_and_repeat_redescribes(index: PictureIndex, features: np.ndarray) -> None:
+    (first,) = index.upsert([picture("a", features[0], "old")])
+    assert first.created
+    (second,) = index.upsert([picture("a", features[1])])
+    assert not second.created
+    assert second.picture.label is None
+    assert np.array_equal(index.features("a"), features[1])
+    (third,) = index.upsert([Repeat("a", "new", None)])
+    assert (third.picture.label, third.picture.metadata) == ("new", {"path": "a.jpg"})
+    assert np.array_equal(index.features("a"), features[1])
+    assert index.count() == 1
+
+
+def test_a_failed_upsert_stores_nothing(index: PictureIndex, features: np.ndarray) -> None:
+    with pytest.raises(PictureNotFound):
+        index.upsert([picture("a", features[0]), Repeat("gone", "label", None)])
+    assert index.count() == 0
+    index.upsert([picture("a", features[0])])  # the writer is free again
+    assert index.count() == 1
+
+
+def test_pages_in_order_of_id(index: PictureIndex, features: np.ndarray) -> None:
+    fill(index, features[:25])
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = index.page(cursor, 7, "even")
+        assert page.count == 13
+        seen += [one.id for one in page.pictures]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    assert seen == [f"p{i:04d}" for i in range(0, 25, 2)]
+
+
+def test_delete(index: PictureIndex, features: np.ndarray) -> None:
+    fill(index, features[:10])
+    assert index.delete(["p0001", "p0001", "unknown"]) == 1
+    assert index.delete_label("even") == 5
+    assert index.count() == 4
+    for ask in (index.get, index.thumbnail, index.features):
+        with pytest.raises(PictureNotFound):
+            ask("p0001")
+
+
+def test_reopened_file_holds_everything(tmp_path: Path, features: np.ndarray) -> None:
+    path = tmp_path / "deep" / "folder" / "index.sqlite"
+    first = open_index(path, BINDING)
+    fill(first, features[:10])
+    first.close()
+    second = open_index(path, BINDING)
+    assert second.count() == 10
+    assert second.thumbnail("p0003") == b"jpeg"
+    second.close()
+
+
+def test_models_do_not_see_each_others_pictures(tmp_path: Path, features: np.ndarray) -> None:
+    path = tmp_path / "index.sqlite"
+    one = open_index(path, BINDING)
+    fill(one, features[:10])
+    two = open_index(path, Binding("digest-two", UNITS))
+    assert two.count() == 0
+    assert two.search(features[0], 5) == []
+    two.upsert([picture("p0000", features[3])])
+    assert (one.count(), two.count()) == (10, 1)
+    one.close()
+    two.close()
+
+
+def test_other_files_are_refused_and_left_alone(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("not an index, but long enough to have a header" * 100)
+    with pytest.raises(IndexMismatch, match="not an SQLite file"):
+        open_index(text, BINDING)
+    foreign = tmp_path / "foreign.sqlite"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    connection.close()
+    before = foreign.read_bytes()
+    with pytest.raises(IndexMismatch, match="not an index of version 1"):
+        open_index(foreign, BINDING)
+    assert foreign.read_bytes() == before
+    newer = tmp_path / "newer.sqlite"
+    open_index(newer, BINDING).close()
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(IndexMismatch, match="version 2"):
+        open_index(newer, BINDING)
+    with pytest.raises(IndexMismatch, match="64 units"):
+        path = tmp_path / "units.sqlite"
+        open_index(path, BINDING).close()
+        open_index(path, Binding("digest-one", UNITS * 2))
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageFailed, match="cannot be opened"):
+        open_index(tmp_path / "file" / "index.sqlite", BINDING)
+
+
+WRITER = """
+import sys
+import numpy as np
+from alexnet_server.index.pictures import open_index
+from alexnet_server.index.records import Binding, NewPicture
+from pathlib import Path
+index = open_index(Path(sys.argv[1]), Binding("digest-one", 64))
+for number in range(100_000):
+    row = np.full(64, number, np.float32)
+    index.upsert([NewPicture(f"n{number}", "sha", None, {}, b"jpeg", row)])
+    print(number, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        acknowledged = [int(next(writer.stdout)) for _ in range(40)]
+        writer.send_signal(signal.SIGKILL)
+        acknowledged += [int(line) for line in writer.stdout]
+    index = open_index(path, BINDING)
+    for number in acknowledged:
+        assert (index.features(f"n{number}") == number).all()
+    assert index.count() - len(acknowledged) in (0, 1)  # one may be stored and not yet told
+    index.close()
+
+
+def test_every_commit_is_synced(index: PictureIndex) -> None:
+    with index._database.reading() as reader:
+        assert reader.pragma("journal_mode") == "wal"
+        assert reader.pragma("synchronous") == 2  # FULL
+    with index._database.writing() as writer:
+        assert writer.pragma("synchronous") == 2

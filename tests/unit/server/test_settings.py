@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from alexnet_server.errors import SettingsError
+from alexnet_server.settings import Settings, add_flags, parse
+
+
+def parsed(*flags: str, **environment: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    return parse(parser.parse_args(flags), environment)
+
+
+def test_flag_then_variable_then_default() -> None:
+    assert parsed() == Settings()
+    assert parsed(ALEXNET_PORT="9000", PATH="/bin").port == 9000
+    assert parsed("--port", "9001", ALEXNET_PORT="9000").port == 9001
+    assert parsed("--repository", "x").repository == Path("x")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"ALEXNET_PROT": "1"}, "unknown variable ALEXNET_PROT; known are .*ALEXNET_PORT"),
+        ({"ALEXNET_PORT": "http"}, "port must be a whole number, not 'http'"),
+        ({"ALEXNET_PORT": "65536"}, r"0\.\.65535"),
+        ({"ALEXNET_THREADS": "0"}, "threads be at least 1"),
+        ({"ALEXNET_INDEX": "milvus://host"}, "sqlite:///PATH"),
+    ],
+)
+def test_refused(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parsed(**environment)
+
+
+def test_the_clients_variable_is_known() -> None:
+    assert parsed(ALEXNET_SERVER="http://localhost") == Settings()
+
+
+def test_index_paths() -> None:
+    assert Settings(index="sqlite:///data/i.sqlite").index_path == Path("data/i.sqlite")
+    assert Settings(index="sqlite:////var/i.sqlite").index_path == Path("/var/i.sqlite")
