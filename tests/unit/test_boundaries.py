@@ -1,0 +1,100 @@
+"""Who may import whom, and that importing does nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    path.name: path
+    for path in ROOT.glob("*/alexnet_*")
+    if path.is_dir() and not path.name.endswith(".egg-info")
+}
+MAY_IMPORT = {
+    "alexnet_pixels": set(),
+    "alexnet_server": {"alexnet_pixels"},
+    "alexnet_export": {"alexnet_pixels"},
+    "alexnet_training": {"alexnet_pixels", "alexnet_export"},
+    "alexnet_client": set(),
+}
+NEVER = {
+    "alexnet_pixels": {"torch", "onnx", "onnxruntime", "flask", "httpx"},
+    "alexnet_server": {"torch", "onnx", "safetensors", "sklearn", "httpx", "requests", "urllib"},
+    "alexnet_export": {"torch", "flask", "httpx"},
+    "alexnet_training": {"flask", "onnxruntime", "httpx"},
+    "alexnet_client": {"torch", "onnx", "onnxruntime", "flask", "PIL"},
+}
+
+
+def imported(package: str) -> set[str]:
+    """Top-level names of everything the package's files import, inside functions too."""
+    found = set()
+    for path in PACKAGES[package].rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {name.name.split(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path} imports relatively"
+                found.add((node.module or "").split(".")[0])
+    return found
+
+
+def test_the_packages_are_those_of_the_map() -> None:
+    assert set(PACKAGES) == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_data_flows_one_way(package: str) -> None:
+    ours = {name for name in imported(package) if name.startswith("alexnet_")}
+    assert ours - {package} <= MAY_IMPORT[package]
+    assert not imported(package) & NEVER[package]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_importing_reads_no_environment_and_starts_no_thread(package: str) -> None:
+    modules = [
+        ".".join(path.relative_to(PACKAGES[package].parent).with_suffix("").parts)
+        for path in PACKAGES[package].rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    script = (
+        "import importlib, os, sys, threading\n"
+        "for name in sys.argv[2:]: importlib.import_module(name)\n"  # libraries do as they like
+        "for name in [name for name in sys.modules if name.split('.')[0] == sys.argv[1]]:\n"
+        "    del sys.modules[name]\n"
+        "class Sealed(dict):\n"
+        "    def __getitem__(self, key): raise AssertionError(f'importing read ${key}')\n"
+        "    get = __getitem__\n"
+        "os.environ = Sealed()\n"
+        "before = threading.active_count()\n"
+        "for name in sys.argv[2:]: importlib.import_module(name)\n"
+        "assert threading.active_count() == before\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, package, *modules],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_pickle_and_no_unsafe_load() -> None:
+    for package in PACKAGES.values():
+        for path in package.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                    continue
+                called = f"{ast.unparse(node.func)}"
+                keywords = {one.arg: ast.unparse(one.value) for one in node.keywords}
+                if called == "torch.load":
+                    assert keywords.get("weights_only") == "True", path
+                if called in ("np.load", "numpy.load"):
+                    assert keywords.get("allow_pickle") == "False", path
+    names = set().union(*(imported(package) for package in PACKAGES))
+    assert not names & {"pickle", "joblib", "dill", "marshal"}
