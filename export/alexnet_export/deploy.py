@@ -112,7 +112,7 @@ def _metrics(place: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     found = json.loads(path.read_text())
-    return {key: found[key] for key in ("top1", "top5", "pictures") if key in found}
+    return {key: found[key] for key in ("top1", "top5", "n") if key in found}
 
 
 def _write_parts(stage: Path, parts: list[Graph], devices: tuple[str, ...], number: int) -> None:
