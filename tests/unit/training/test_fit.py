@@ -1,0 +1,226 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from alexnet_export.checkpoint import load_checkpoint
+from alexnet_training.errors import DivergedError, Interrupted, NoSpace, RunMismatch
+from alexnet_training.fit import Order, describe, fit
+from alexnet_training.recipe import PRESETS
+
+
+@pytest.fixture
+def order(narrow, photos, tmp_path):
+    recipe = replace(
+        PRESETS["modern"],
+        dialect=narrow.name,
+        epochs=3,
+        batch_size=5,
+        learning_rate=3e-3,
+        precision="fp32",
+    )
+    return Order(photos, tmp_path / "run", recipe, torch.device("cpu"))
+
+
+def with_recipe(order, **keys):
+    return replace(order, recipe=replace(order.recipe, **keys))
+
+
+def stop_after(calls):
+    left = iter(range(calls))
+
+    def between():
+        if next(left, None) is None:
+            raise Interrupted("stopped")
+
+    return between
+
+
+def files(folder):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(("update", "rate"), [("adamw", 5e-3), ("paper", 0.05)])
+def test_colours_are_learnt_and_everything_is_written(order, update, rate, capsys):
+    order = with_recipe(order, epochs=6, update=update, learning_rate=rate, dropout=0.1)
+    metrics = fit(order)
+    assert metrics["top1"] == 1.0
+    assert (metrics["n"], metrics["training_photos"], metrics["skipped"]) == (8, 16, [])
+    assert [row["epoch"] for row in metrics["history"]] == [1, 2, 3, 4, 5, 6]
+    assert metrics == json.loads((order.out / "metrics.json").read_bytes())
+    told = capsys.readouterr()
+    assert "epoch 6/6" in told.err
+    assert "validation top-1 100.00%" in told.err
+    assert told.out == ""
+    checkpoint, digest = load_checkpoint(order.out)
+    assert digest == metrics["digest"]
+    assert checkpoint.classes == ("brick", "sky")
+    assert checkpoint.recipe == order.recipe.table()
+    assert checkpoint.about == "2 classes: brick, sky"
+    assert sorted(path.name for path in order.out.iterdir()) == [
+        "metrics.json",
+        "pictures.npz",
+        "sha256",
+        "weights.safetensors",
+    ]
+
+
+def test_pictures_are_validation_photos(order):
+    fit(with_recipe(order, epochs=1))
+    with np.load(order.out / "pictures.npz", allow_pickle=False) as pictures:
+        assert pictures["images"].shape == (8, 256, 256, 3)
+        assert pictures["images"].dtype == np.uint8
+        assert pictures["labels"].tolist() == [0] * 4 + [1] * 4
+        assert pictures["labels"].dtype == np.int64
+
+
+def test_two_equal_runs_give_equal_bytes(order, tmp_path):
+    fit(order)
+    fit(replace(order, out=tmp_path / "other"))
+    assert files(order.out) == files(tmp_path / "other")
+
+
+def test_another_seed_gives_another_network(order, tmp_path):
+    one = fit(with_recipe(order, epochs=1))
+    other = fit(replace(with_recipe(order, epochs=1, seed=1), out=tmp_path / "other"))
+    assert one["digest"] != other["digest"]
+
+
+@pytest.mark.parametrize("update", ["adamw", "paper"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_resumed_run_equals_an_unbroken_one(order, tmp_path, capsys, update, precision):
+    order = with_recipe(order, update=update, precision=precision, schedule="plateau", patience=1)
+    fit(replace(order, out=tmp_path / "unbroken"))
+    # 2 + 16 calls while decoding and averaging, then 4 batches an epoch: stops in the second.
+    with pytest.raises(Interrupted):
+        fit(order, stop_after(24))
+    assert len(json.loads((order.out / "metrics.json").read_bytes())["history"]) == 1
+    load_checkpoint(order.out)
+    capsys.readouterr()
+    fit(order)
+    assert "going on after epoch 1 of 3" in capsys.readouterr().err
+    assert files(order.out) == files(tmp_path / "unbroken")
+
+
+def test_a_complete_run_is_left_alone(order, capsys):
+    first = fit(with_recipe(order, epochs=1))
+    before = {path: path.stat().st_mtime_ns for path in [order.out, *order.out.iterdir()]}
+    assert fit(with_recipe(order, epochs=1)) == first
+    assert "complete already" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in [order.out, *order.out.iterdir()]}
+
+
+def test_another_recipe_is_refused_by_name_complete_or_not(order):
+    with pytest.raises(Interrupted):
+        fit(order, stop_after(24))
+    with pytest.raises(RunMismatch, match=r"learning_rate was 0\.003 and is now 0\.5"):
+        fit(with_recipe(order, learning_rate=0.5))
+    fit(order)
+    with pytest.raises(RunMismatch, match="seed was 0 and is now 9"):
+        fit(with_recipe(order, seed=9))
+
+
+def test_other_classes_are_refused_by_name(order):
+    with pytest.raises(Interrupted):
+        fit(order, stop_after(24))
+    for half in ("train", "validation"):
+        (order.data / half / "sky").rename(order.data / half / "sea")
+    with pytest.raises(RunMismatch, match=r"classes gone: \['sky'\], new: \['sea'\]"):
+        fit(order)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_epoch(order):
+    fit(with_recipe(order, epochs=1))
+    kept = load_checkpoint(order.out)[1]
+    # A decay of 10 at a rate of 5 multiplies every weight by -49 a step.
+    grow = {"update": "paper", "momentum": 0.0, "weight_decay": 10.0, "learning_rate": 5.0}
+    diverging = with_recipe(order, **grow, warm_up=0.0, clip=0.0, epochs=20, dropout=0.0)
+    out = order.out.with_name("diverging")
+    with pytest.raises(DivergedError, match=r"(loss|weight).*--learning-rate"):
+        fit(replace(diverging, out=out, start=order.out))
+    assert load_checkpoint(order.out)[1] == kept
+    if (out / "weights.safetensors").exists():
+        load_checkpoint(out)
+
+
+def test_a_disk_that_fills_while_saving_keeps_the_last_epoch(order):
+    with pytest.raises(Interrupted):
+        fit(order, stop_after(24))
+    kept = load_checkpoint(order.out)[1]
+    (order.out / "weights.safetensors.part").symlink_to("/dev/full")
+    with pytest.raises(NoSpace, match="same command again"):
+        fit(order)
+    assert load_checkpoint(order.out)[1] == kept
+    (order.out / "weights.safetensors.part").unlink()
+    assert fit(order)["complete"]
+
+
+def test_skipped_photos_stand_in_the_metrics(order):
+    bad = order.data / "train" / "brick" / "003.png"
+    bad.write_bytes(b"no picture")
+    metrics = fit(with_recipe(order, epochs=1))
+    assert metrics["training_photos"] == 15
+    assert len(metrics["skipped"]) == 1
+    assert metrics["skipped"][0].startswith(str(bad))
+
+
+def test_validation_can_be_rarer_but_the_last_epoch_has_it(order):
+    metrics = fit(with_recipe(order, validate_every=2))
+    assert ["top1" in row for row in metrics["history"]] == [False, True, True]
+
+
+def test_about_is_kept(order):
+    fit(replace(with_recipe(order, epochs=1), about="Walls and weather."))
+    assert load_checkpoint(order.out)[0].about == "Walls and weather."
+
+
+def test_describe_names_ten_classes_at_most():
+    assert describe(("a", "b")) == "2 classes: a, b"
+    many = tuple(f"c{index:02d}" for index in range(11))
+    assert describe(many) == "11 classes: " + ", ".join(many[:10]) + ", ..."
+
+
+def test_from_a_checkpoint_keeps_weights_mean_and_scale(order, tmp_path):
+    fit(order)
+    former, digest = load_checkpoint(order.out)
+    still = replace(
+        with_recipe(order, epochs=1, learning_rate=0.0, scale=1.0),
+        out=tmp_path / "more",
+        start=order.out,
+    )
+    fit(still)
+    found = load_checkpoint(still.out)[0]
+    assert found.recipe["from"] == digest
+    assert found.scale == former.scale
+    for name, tensor in former.tensors.items():
+        np.testing.assert_array_equal(found.tensors[name], tensor)
+    with pytest.raises(RunMismatch, match="from was"):
+        fit(replace(still, start=None))
+
+
+def test_from_a_checkpoint_of_other_classes_has_a_new_classifier(order, tmp_path):
+    fit(order)
+    former = load_checkpoint(order.out)[0]
+    data = tmp_path / "samples"
+    samples = load_sample_images()
+    for name, image in zip(samples.filenames, samples.images, strict=True):
+        folder = data / name.rpartition("/")[2].partition(".")[0]
+        folder.mkdir(parents=True)
+        for index in range(2):
+            crop = Image.fromarray(image[:, index * 40 : index * 40 + 500])
+            crop.save(folder / f"{index}.jpg")
+    still = with_recipe(order, epochs=1, learning_rate=0.0)
+    fit(replace(still, data=data, out=tmp_path / "more", start=order.out))
+    found = load_checkpoint(tmp_path / "more")[0]
+    assert found.classes == ("china", "flower")
+    assert not np.array_equal(found.tensors["fc8.weight"], former.tensors["fc8.weight"])
+    np.testing.assert_array_equal(found.tensors["fc7.weight"], former.tensors["fc7.weight"])

@@ -1,0 +1,191 @@
+"""The command ``alexnet-train``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from alexnet_export.errors import ExportError
+from alexnet_training.errors import Interrupted, RecipeError, TrainingError
+from alexnet_training.interrupt import deferred_interrupts
+from alexnet_training.memory import keep_memory
+from alexnet_training.recipe import Recipe, add_recipe_flags, recipe_from_flags
+
+_EPILOG = """\
+examples:
+  alexnet-train digits data/digits
+  alexnet-train fit data/digits --out runs/starter --preset starter
+  alexnet-train fit photos --out runs/photos --epochs 60 --batch-size 128
+  alexnet-train fit photos --out runs/more --from runs/photos
+  alexnet-train evaluate runs/starter data/digits --views 10
+
+The same fit command again resumes an interrupted run.  Results go to stdout, messages to stderr.
+
+exit codes:
+  0    done (also where the run was complete already)
+  1    an error, told in one line
+  2    wrong usage
+  130  stopped by Ctrl-C; the last whole checkpoint is kept
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    keep_memory()
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+    except RecipeError as error:
+        print(f"alexnet-train: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stopped:
+        print(f"alexnet-train: {stopped}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("alexnet-train: interrupted", file=sys.stderr)
+        return 130
+    except (TrainingError, ExportError, OSError) as error:
+        print(f"alexnet-train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="alexnet-train",
+        description="Train AlexNet on folders of photos.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_fit, _add_evaluate, _add_digits):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_fit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "fit", _fit, "photos in folders -> a checkpoint")
+    parser.add_argument(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="DATA/train/<class>/* and DATA/validation/<class>/*, or DATA/<class>/*, of which one "
+        "in five is kept for validation",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="start from these weights, with their mean image and scale; the classifier is new "
+        "where the classes differ",
+    )
+    parser.add_argument("--about", metavar="TEXT", help="one sentence on what the model knows")
+    _add_common(parser)
+    add_recipe_flags(parser)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "evaluate", _evaluate, "a checkpoint's top-1 and top-5 on photos")
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a run or its weights")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="DATA/validation/<class>/*, or DATA/<class>/*"
+    )
+    parser.add_argument(
+        "--views", type=int, choices=(1, 10), default=1, help="centre, or the ten of section 4.1"
+    )
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="fp32", help=" ")
+    _add_common(parser)
+
+
+def _add_digits(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "digits", _digits, "write scikit-learn's 1,797 digits as photos")
+    parser.add_argument("out", type=Path, metavar="OUT", help="nothing is done where it exists")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0 (default: auto)")
+    parser.add_argument("--strict", action="store_true", help="refuse unreadable photos")
+
+
+# The imports inside the commands keep torch's two seconds out of --help and usage errors.
+
+
+def _fit(options: argparse.Namespace) -> None:
+    recipe: Recipe = recipe_from_flags(options)
+    with deferred_interrupts(
+        f"stopped; {options.out} keeps the last whole epoch: the same command again goes on from it"
+    ) as between:
+        from alexnet_training.device import choose_device  # noqa: PLC0415
+        from alexnet_training.fit import Order, fit  # noqa: PLC0415
+
+        order = Order(
+            data=options.data,
+            out=options.out,
+            recipe=recipe,
+            device=choose_device(options.device),
+            start=options.start,
+            about=options.about,
+            strict=options.strict,
+        )
+        metrics = fit(order, between)
+    found = {name: metrics[name] for name in ("top1", "top5", "n", "digest")}
+    print(json.dumps({"checkpoint": str(options.out), **found}))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    with deferred_interrupts("stopped") as between:
+        from alexnet_export.checkpoint import load_checkpoint  # noqa: PLC0415
+        from alexnet_training.device import choose_device, choose_precision  # noqa: PLC0415
+        from alexnet_training.evaluation import evaluate  # noqa: PLC0415
+
+        checkpoint, _ = load_checkpoint(options.checkpoint)
+        device = choose_device(options.device)
+        accuracy, skipped = evaluate(
+            checkpoint,
+            options.data,
+            device,
+            choose_precision(options.precision, device),
+            view_count=options.views,
+            strict=options.strict,
+            between=between,
+        )
+    print(json.dumps({**asdict(accuracy), "views": options.views, "skipped": len(skipped)}))
+
+
+def _digits(options: argparse.Namespace) -> None:
+    with deferred_interrupts("stopped; nothing was written") as between:
+        from alexnet_training.digits import write_digits  # noqa: PLC0415
+
+        if not write_digits(options.out, between):
+            print(f"{options.out} is there already: nothing to do", file=sys.stderr)
+    print(options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

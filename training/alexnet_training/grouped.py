@@ -1,0 +1,76 @@
+"""The same network on one device: two groups in the local layers, LRN on each tower's maps.
+
+It reads the same tensors as the towers and uses torch's own normalization, so that agreement
+between the two proves both.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alexnet_export.layers import Convolution, Dialect, shapes
+from alexnet_training.network import Answer, Tensors, max_pool, pad
+
+
+class Grouped(nn.Module):
+    """A dialect's network without towers, for inference; weights are unset until loaded."""
+
+    def __init__(self, dialect: Dialect, classes: int) -> None:
+        super().__init__()
+        rows = shapes(dialect, classes)
+        self.dialect = dialect
+        channels = 3
+        for layer in dialect.convolutions:
+            groups = 1 if layer.connection == "full" else dialect.towers
+            convolution = nn.Conv2d(
+                channels,
+                layer.channels,
+                layer.kernel,
+                layer.stride,
+                groups=groups,
+                device="meta",
+            )
+            self.add_module(layer.name, convolution.to_empty(device="cpu"))
+            channels = layer.channels
+        for shape in rows[len(dialect.convolutions) :]:
+            linear = nn.Linear(shape.weight[1], shape.weight[0], device="meta")
+            self.add_module(shape.name, linear.to_empty(device="cpu"))
+
+    def forward(self, images: Tensor) -> Answer:
+        """``images``: float [N, 3, 224, 224], ``(pixel - mean) * scale``."""
+        maps = images
+        for layer in self.dialect.convolutions:
+            maps = functional.relu(self.get_submodule(layer.name)(pad(maps, layer)))
+            maps = max_pool(self._normalize(maps, layer), layer)
+        units = maps.flatten(1)  # [N, 256 * 6 * 6], tower0's maps first
+        for hidden in self.dialect.fully_connected:
+            units = functional.relu(self.get_submodule(hidden.name)(units))
+        return Answer(units, self.get_submodule(self.dialect.classifier)(units))
+
+    def _normalize(self, maps: Tensor, layer: Convolution) -> Tensor:
+        norm = layer.norm
+        if norm is None:
+            return maps
+        own = maps.chunk(self.dialect.towers, dim=1)
+        return torch.cat(
+            [
+                functional.local_response_norm(part, norm.size, norm.alpha, norm.beta, norm.k)
+                for part in own
+            ],
+            dim=1,
+        )
+
+
+def load_tensors(network: Grouped, tensors: Tensors) -> None:
+    """Copy a checkpoint's tensors in, as they are; ``mean`` is no part of the network.
+
+    Raises RuntimeError where one is missing or has another shape.
+    """
+    network.load_state_dict({name: tensors[name] for name in tensors if name != "mean"})
+
+
+def take_tensors(network: Grouped) -> Tensors:
+    """The parameters as a checkpoint has them, float32 on the CPU."""
+    return {name: part.detach().cpu().clone() for name, part in network.named_parameters()}

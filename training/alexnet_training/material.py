@@ -1,0 +1,46 @@
+"""What one run learns from: both halves decoded, and what the training half is like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet_training.cache import (
+    Decoded,
+    PixelStatistics,
+    decode_photos,
+    need_space,
+    pixel_statistics,
+)
+from alexnet_training.folders import Photos
+
+
+@dataclass(frozen=True)
+class Material:
+    """Decoded photos of both halves; ``statistics`` are of the training half alone."""
+
+    classes: tuple[str, ...]
+    training: Decoded
+    validation: Decoded
+    statistics: PixelStatistics
+
+    @property
+    def skipped(self) -> list[str]:
+        """A line for every photo that could not be decoded."""
+        return [*self.training.skipped, *self.validation.skipped]
+
+
+def gather(photos: Photos, cache: Path, strict: bool, between: Callable[[], None]) -> Material:
+    """Decode both halves below ``cache``, which must exist or be creatable; raises DataError.
+
+    The space for both is looked for before the first photo is decoded: raises NoSpace.
+    """
+    if not cache.exists():
+        need_space(cache.parent, len(photos.training) + len(photos.validation))
+    training, validation = (
+        decode_photos(half, photos.classes, cache / name, strict=strict, between=between)
+        for name, half in (("training", photos.training), ("validation", photos.validation))
+    )
+    statistics = pixel_statistics(training.pixels, between)
+    return Material(photos.classes, training, validation, statistics)

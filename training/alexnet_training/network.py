@@ -1,0 +1,130 @@
+"""AlexNet as the paper built it: two towers that meet in conv3 and the fully connected layers.
+
+Everything is read off a ``Dialect``; no number of the network stands here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alexnet_export.layers import Convolution, Dialect, LayerShape, shapes
+from alexnet_training.normalization import local_response_norm
+
+Tensors = dict[str, Tensor]
+
+
+class Answer(NamedTuple):
+    """``features``: fc7 after ReLU, [N, 4096], tower0's 2048 first; ``logits``: [N, classes]."""
+
+    features: Tensor
+    logits: Tensor
+
+
+def pad(maps: Tensor, layer: Convolution) -> Tensor:
+    """Zeros around ``maps`` [N, C, H, W] as the table asks for (conv1: right and bottom only)."""
+    top, left, bottom, right = layer.padding
+    return functional.pad(maps, (left, right, top, bottom)) if any(layer.padding) else maps
+
+
+def max_pool(maps: Tensor, layer: Convolution) -> Tensor:
+    """Overlapping max pooling (section 3.4) where the layer has one."""
+    if layer.pool is None:
+        return maps
+    return functional.max_pool2d(maps, layer.pool.kernel, layer.pool.stride)
+
+
+class Tower(nn.Module):
+    """The half of every layer that one GPU holds in the paper (figure 2)."""
+
+    def __init__(self, dialect: Dialect, rows: tuple[LayerShape, ...]) -> None:
+        super().__init__()
+        for layer, shape in zip(dialect.convolutions, rows, strict=False):
+            out, fan_in = shape.weight[0] // dialect.towers, shape.weight[1]
+            convolution = nn.Conv2d(fan_in, out, layer.kernel, layer.stride, device="meta")
+            self.add_module(layer.name, convolution.to_empty(device="cpu"))
+        for shape in rows[len(dialect.convolutions) : -1]:
+            out, fan_in = shape.weight[0] // dialect.towers, shape.weight[1]
+            linear = nn.Linear(fan_in, out, device="meta")
+            self.add_module(shape.name, linear.to_empty(device="cpu"))
+
+    def convolve(self, layer: Convolution, maps: Tensor) -> Tensor:
+        """One convolution of this tower with its ReLU, norm and pool."""
+        maps = functional.relu(self.get_submodule(layer.name)(pad(maps, layer)), inplace=True)
+        if layer.norm is not None:
+            maps = local_response_norm(maps, layer.norm)
+        return max_pool(maps, layer)
+
+    def connect(self, name: str, units: Tensor) -> Tensor:
+        """This tower's units of a fully connected layer, from the units of both towers."""
+        return functional.relu(self.get_submodule(name)(units), inplace=True)
+
+
+class TwoTowers(nn.Module):
+    """The network of a dialect, split into its towers; weights are unset until loaded.
+
+    ``dropout`` is the share of fc6's and fc7's outputs zeroed while training (section 4.2); the
+    rest is scaled up then, so nothing is scaled at test.
+    """
+
+    def __init__(self, dialect: Dialect, classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        rows = shapes(dialect, classes)
+        self.dialect, self.classes, self.dropout = dialect, classes, dropout
+        self.towers = [Tower(dialect, rows) for _ in range(dialect.towers)]
+        for index, tower in enumerate(self.towers):
+            self.add_module(f"tower{index}", tower)
+        classifier = nn.Linear(rows[-1].weight[1], classes, device="meta")
+        self.add_module(dialect.classifier, classifier.to_empty(device="cpu"))
+
+    def forward(self, images: Tensor) -> Answer:
+        """``images``: float [N, 3, 224, 224], ``(pixel - mean) * scale``."""
+        maps = [images] * len(self.towers)
+        for depth, layer in enumerate(self.dialect.convolutions):
+            if depth and layer.connection == "full":
+                maps = [torch.cat(maps, dim=1)] * len(self.towers)
+            maps = [
+                tower.convolve(layer, read) for tower, read in zip(self.towers, maps, strict=True)
+            ]
+        units = torch.cat([part.flatten(1) for part in maps], dim=1)  # [N, 2 * 128 * 6 * 6]
+        features = units
+        for hidden in self.dialect.fully_connected:
+            features = torch.cat(
+                [tower.connect(hidden.name, units) for tower in self.towers], dim=1
+            )
+            units = functional.dropout(features, self.dropout, self.training)
+        return Answer(features, self.get_submodule(self.dialect.classifier)(units))
+
+
+def load_tensors(network: TwoTowers, tensors: Tensors) -> None:
+    """Copy a checkpoint's ``<layer>.weight`` and ``.bias`` (both towers together) into the towers.
+
+    Raises KeyError or RuntimeError where a tensor is missing or has another shape.
+    """
+    with torch.no_grad():
+        for name, parts in _owned(network).items():
+            for part, rows in zip(parts, tensors[name].chunk(len(parts)), strict=True):
+                part.copy_(rows)
+
+
+def take_tensors(network: TwoTowers) -> Tensors:
+    """The towers' parameters as a checkpoint has them, float32 on the CPU, contiguous copies."""
+    return {
+        name: torch.cat([part.detach().cpu() for part in parts]).contiguous()
+        for name, parts in _owned(network).items()
+    }
+
+
+def _owned(network: TwoTowers) -> dict[str, list[nn.Parameter]]:
+    """Checkpoint name -> the parameters that hold its rows, tower by tower."""
+    owned = {
+        name: [tower.get_parameter(name) for tower in network.towers]
+        for name, _ in network.towers[0].named_parameters()
+    }
+    for kind in ("weight", "bias"):
+        name = f"{network.dialect.classifier}.{kind}"
+        owned[name] = [network.get_parameter(name)]
+    return owned
