@@ -1,0 +1,173 @@
+"""The command ``alexnet``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from alexnet_client import commands
+from alexnet_client.client import DEFAULT_TIMEOUT_S, Client
+from alexnet_client.connection import DEFAULT_URL, URL_VARIABLE
+from alexnet_client.errors import ClientError, ServerUnreachable
+from alexnet_client.report import Report, error_json
+
+DONE, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+Command = Callable[[Client, argparse.Namespace, Report], None]
+
+_EXIT_CODES = """
+exit codes:
+  0    all done
+  1    some or all pictures failed, or the server refused
+  2    the command line cannot be meant
+  3    no server can be reached
+  130  interrupted
+"""
+_EPILOG = f"""
+examples:
+  alexnet classify cat.jpg
+  alexnet add photos/                  photos/<class>/*.jpg, the folder's name is the label
+  alexnet search cat.jpg --k 5
+  alexnet features photos/ --out features.npy
+  alexnet --server http://gpu-box:8080 model
+{_EXIT_CODES}"""
+_HELP = {
+    "classify": ("say what is in pictures", "alexnet classify cat.jpg dog.png --top-k 3"),
+    "features": (
+        "turn pictures into the 4096 numbers of the last hidden layer",
+        "alexnet features photos/ --out features.npy",
+    ),
+    "search": ("find stored pictures like these", "alexnet search cat.jpg --k 5 --label cat"),
+    "add": ("put pictures, or folders of them, into the index", "alexnet add photos/"),
+    "model": ("show the model that is served", "alexnet model --json"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code (see ``alexnet --help``)."""
+    for stream in (sys.stdout, sys.stderr):
+        # A label or a file name the terminal has no letters for is escaped, not fatal.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        client = Client(options.server, timeout_s=options.timeout)
+    except ValueError as error:
+        parser.error(str(error))
+    report = Report(as_json=options.json)
+    try:
+        with client:
+            return _run(options.run, client, options, report)
+    except KeyboardInterrupt:
+        report.say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (a pager, head); Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _run(run: Command, client: Client, options: argparse.Namespace, report: Report) -> int:
+    try:
+        run(client, options, report)
+        sys.stdout.flush()
+    except ClientError as error:
+        report.say(str(error))
+        if report.as_json:
+            report.write_json({"error": error_json(error), "results": report.results})
+        return UNREACHABLE if isinstance(error, ServerUnreachable) else FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        report.say(str(error))
+        return FAILED
+    return FAILED if report.failed else DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="alexnet",
+        description="Classify pictures, and find similar ones, with an AlexNet Server.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_common(parser, server=None, timeout=DEFAULT_TIMEOUT_S, json=False)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (help_text, example) in _HELP.items():
+        command = subparsers.add_parser(
+            name,
+            help=help_text,
+            description=f"{help_text[0].upper()}{help_text[1:]}.",
+            epilog=f"example:\n  {example}\n{_EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.set_defaults(run=getattr(commands, name))
+        # Suppressed: a default here would overwrite what was given before the command's name.
+        suppress = argparse.SUPPRESS
+        _add_common(command, server=suppress, timeout=suppress, json=suppress)
+        if name != "model":
+            command.add_argument(
+                "pictures", nargs="+", metavar="PICTURE", help="a picture, or a folder of them"
+            )
+        if name in ("classify", "features", "search"):
+            views = "1: the centre; 10: corners and mirrored too, slower, a little better"
+            usual = None if name == "search" else 1  # the index knows what it was made with
+            command.add_argument("--views", type=int, choices=(1, 10), default=usual, help=views)
+    _add_own(subparsers.choices)
+    return parser
+
+
+def _add_common(
+    parser: argparse.ArgumentParser, server: object, timeout: object, json: object
+) -> None:
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        default=server,
+        help=f"the server (default: the environment's {URL_VARIABLE}, else {DEFAULT_URL})",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=timeout,
+        help=f"for one request, its repeats included (default: {DEFAULT_TIMEOUT_S:g})",
+    )
+    parser.add_argument("--json", action="store_true", default=json, help="write JSON")
+
+
+def _add_own(choices: dict[str, argparse.ArgumentParser]) -> None:
+    choices["classify"].add_argument(
+        "--top-k", type=_positive, default=5, help="labels a picture (default: 5)"
+    )
+    choices["features"].add_argument(
+        "--out", type=_writable, metavar="FILE.npy", help="write float32 [pictures, 4096] here"
+    )
+    choices["search"].add_argument(
+        "--k", type=_positive, default=10, help="neighbours a picture (default: 10)"
+    )
+    choices["search"].add_argument("--label", help="only among stored pictures of this label")
+    choices["add"].add_argument(
+        "--label", help="for all (default: the name of the class folder a picture lies in)"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+def _writable(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file in a folder that is there")
+    return path

@@ -1,0 +1,181 @@
+"""The commands: each takes the client, its arguments and the report, and fills the report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_client import exchange
+from alexnet_client.client import Client
+from alexnet_client.errors import BadPicture, Overloaded
+from alexnet_client.folder import FolderPicture, walk
+from alexnet_client.names import printable
+from alexnet_client.progress import Progress
+from alexnet_client.report import (
+    Report,
+    card_lines,
+    classification_lines,
+    features_line,
+    result_json,
+    search_lines,
+)
+from alexnet_client.results import Added, Classification, Features, PictureResult, SearchResult
+
+R = TypeVar("R", bound=PictureResult)
+
+
+def classify(client: Client, options: argparse.Namespace, report: Report) -> None:
+    """Write the likeliest labels of each picture."""
+
+    def ask(some: Sequence[FolderPicture]) -> list[Classification]:
+        return client.classify(_paths(some), top_k=options.top_k, views=options.views)
+
+    results = _answers(options, ask, report)
+    model = None
+    for result in results:
+        model = result.model
+        report.write(*classification_lines(result))
+    _write_json(report, model=model and vars(model))
+
+
+def search(client: Client, options: argparse.Namespace, report: Report) -> None:
+    """Write the stored pictures nearest to each picture."""
+
+    def ask(some: Sequence[FolderPicture]) -> list[SearchResult]:
+        return client.search(_paths(some), k=options.k, label=options.label, views=options.views)
+
+    model = None
+    for result in _answers(options, ask, report):
+        model = result.model
+        report.write(*search_lines(result))
+    _write_json(report, model=model and vars(model))
+
+
+def features(client: Client, options: argparse.Namespace, report: Report) -> None:
+    """Write the features of each picture as a matrix (--out), as JSON, or summed up."""
+
+    def ask(some: Sequence[FolderPicture]) -> list[Features]:
+        return client.features_each(_paths(some), views=options.views)
+
+    rows: list[NDArray[np.float32]] = []
+    for result in _answers(options, ask, report):
+        if options.out is None or result.vector is None:
+            report.write(features_line(result))
+            continue
+        if report.as_json:
+            report.results[-1] = {"filename": result.filename, "row": len(rows)}
+        report.write(f"row {len(rows)}  {printable(result.filename)}")
+        rows.append(result.vector)
+    if rows:
+        _save(options.out, np.stack(rows))
+        report.say(f"wrote {printable(str(options.out))}: float32 {list(np.shape(rows))}")
+    elif options.out is None and not report.as_json:
+        report.say("for the numbers themselves: --out features.npy, or --json")
+    _write_json(report)
+
+
+def add(client: Client, options: argparse.Namespace, report: Report) -> None:
+    """Put pictures into the index, each under its class folder's name."""
+
+    def ask(some: Sequence[FolderPicture]) -> list[Added]:
+        return client.add_many(
+            _paths(some),
+            labels=options.label or [picture.label for picture in some],
+            metadata=[picture.metadata for picture in some],
+        )
+
+    new = replaced = 0
+    model = None
+    try:
+        for result in _answers(options, ask, report):
+            new, replaced = new + result.created, replaced + (not result.created)
+            model = result.model
+    finally:
+        # Also when the server goes away half-way: what was added until then is safely stored.
+        report.write(f"{new} added, {replaced} already there, {report.failed} failed")
+    _write_json(report, model=model and vars(model))
+
+
+def model(client: Client, options: argparse.Namespace, report: Report) -> None:
+    """Write what the server says of its model."""
+    del options
+    card = client.model()
+    report.write(*card_lines(card))
+    if report.as_json:
+        report.write_json(card.raw)
+
+
+def _answers(
+    options: argparse.Namespace,
+    ask: Callable[[Sequence[FolderPicture]], list[R]],
+    report: Report,
+) -> Iterator[R]:
+    """Yield the good results; the report names and counts the others.
+
+    A server that stays overloaded through all repeats costs the pictures of one request; any
+    other failure of a request ends the command.
+    """
+    pictures = list(_pictures(options.pictures, report))
+    report.progress = Progress(len(pictures))
+    report.progress.advance(0)
+    step = exchange.pictures_a_request(getattr(options, "views", None) or 1)
+    for start in range(0, len(pictures), step):
+        some = pictures[start : start + step]
+        try:
+            results = ask(some)
+        except Overloaded as error:
+            for picture in some:
+                report.fail(str(picture.path), error)
+            results = []
+        for result in results:
+            if result.error is not None:
+                report.fail(result.filename, result.error)
+                continue
+            if report.as_json:
+                report.results.append(result_json(result))
+            yield result
+        report.progress.advance(len(some))
+
+
+def _pictures(arguments: Sequence[str], report: Report) -> Iterator[FolderPicture]:
+    """Yield the pictures named, and those of the folders named."""
+
+    def unlisted(error: OSError) -> None:
+        name = str(error.filename)
+        reason = f"the folder cannot be listed: {error.strerror}"
+        report.fail(name, BadPicture(reason, code="unreadable_folder", filename=name))
+
+    for argument in arguments:
+        path = Path(argument)
+        if not path.is_dir():
+            yield FolderPicture(path, None, {"path": printable(path.name)})
+            continue
+        count = 0
+        for picture in walk(path, unreadable=unlisted):
+            count += 1
+            yield picture
+        if not count:
+            reason = "no jpg, jpeg, png or webp files in this folder"
+            report.fail(argument, BadPicture(reason, code="no_pictures", filename=argument))
+
+
+def _paths(pictures: Sequence[FolderPicture]) -> list[str]:
+    return [str(picture.path) for picture in pictures]
+
+
+def _write_json(report: Report, **about: Any) -> None:  # noqa: ANN401  any JSON
+    if report.as_json:
+        report.write_json({**about, "results": report.results})
+
+
+def _save(path: Path, rows: NDArray[np.float32]) -> None:
+    """Write a .npy file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+    part.replace(path)
