@@ -8,7 +8,7 @@ ServerError                          raised before or while serving
     │   ├── BadParameter      400    bad_parameter        unknown, ill-typed or out of range
     │   ├── BadIdentifier     400    bad_id               not [A-Za-z0-9._-]{1,128}
     │   ├── BadMetadata       400    bad_metadata         not a JSON object, or too long
-    │   └── MissingPicture    400    missing_picture      no field ``image`` and no body
+    │   └── MissingPicture    400    missing_picture      no file field ``image``, or JSON
     ├── PictureNotFound       404    picture_not_found
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
     ├── TooManyPictures       413    too_many_pictures    pictures times views above the limit

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from alexnet_server.errors import BadIdentifier, BadMetadata, BadParameter
+from flask import Request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from alexnet_server.errors import BadIdentifier, BadMetadata, BadParameter, BadRequest
 from alexnet_server.settings import Limits
 
-_IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# "." and ".." would be resolved away in a URL's path (RFC 3986, section 5.2.4).
+_IDENTIFIER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+_CONTROL = {"Cc", "Cs"}  # Unicode's control characters and lone surrogates
 
 
 class Parameters:
@@ -56,11 +63,8 @@ class Parameters:
         text = self._given.get(name)
         if text is None:
             return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 <= value < math.inf:
+        value = float(text) if _NUMBER.fullmatch(text) else math.inf
+        if value == math.inf:
             raise BadParameter(f"{name} must be a number from 0 on, not {text[:64]!r}")
         return value
 
@@ -72,7 +76,7 @@ class Parameters:
 def identifier(text: str) -> str:
     """A picture's id.  Raises BadIdentifier."""
     if not _IDENTIFIER.fullmatch(text):
-        raise BadIdentifier("an id is 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+        raise BadIdentifier("an id is 1 to 128 of the characters A-Z a-z 0-9 . _ - and not . or ..")
     return text
 
 
@@ -82,6 +86,8 @@ def label(text: str, limits: Limits) -> str:
         raise BadMetadata(
             f"a label has 1 to {limits.max_label_characters} characters, this one {len(text)}"
         )
+    if any(unicodedata.category(character) in _CONTROL for character in text):
+        raise BadMetadata("a label has no control characters and no lone surrogates")
     return text
 
 
@@ -92,11 +98,26 @@ def metadata(text: str, limits: Limits) -> dict[str, Any]:
         raise BadMetadata(f"metadata is {size} bytes; the limit is {limits.max_metadata_bytes}")
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
+        # What cannot be written again as JSON text (1e999, half a surrogate pair) is refused too.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadMetadata(f"metadata is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadMetadata('metadata must be a JSON object, such as {"path": "a/b.jpg"}')
     return value
+
+
+def json_body(request: Request) -> dict[str, Any]:
+    """The body as a JSON object.  Raises BadRequest or UnsupportedMediaType."""
+    if not request.is_json:
+        raise UnsupportedMediaType("send the body with Content-Type: application/json")
+    try:
+        body = json.loads(request.get_data(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object")
+    return body
 
 
 def _refuse_constant(name: str) -> None:

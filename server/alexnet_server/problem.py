@@ -20,6 +20,11 @@ _FLASK_CODES = {
     415: "unsupported_media_type",
 }
 
+_TOO_LARGE = (
+    "the request is larger than a request may be in bytes, or has too many form parts or too much "
+    "form text (docs/api.md, limits): send fewer pictures at a time"
+)
+
 
 def problem(status: int, code: str, title: str, detail: str) -> Response:
     """A problem document; ``type`` is a URN made of the code."""
@@ -69,7 +74,8 @@ def register(app: Flask) -> None:
     def _flask_refused(error: HTTPException) -> Response:
         status = error.code or 500
         code = _FLASK_CODES.get(status, "bad_request" if status < 500 else "internal_error")
-        response = problem(status, code, error.name, error.description or error.name)
+        detail = _TOO_LARGE if status == 413 else error.description or error.name
+        response = problem(status, code, error.name, detail)
         for name, value in error.get_headers():
             if name in ("Allow", "Retry-After"):
                 response.headers[name] = value

@@ -26,18 +26,13 @@ class Description:
     metadata: dict[str, Any] | None
 
 
-def descriptions(
-    submission: Submission, limits: Limits, known: tuple[str, ...]
-) -> list[Description]:
+def descriptions(submission: Submission, limits: Limits) -> list[Description]:
     """The text fields ``id``, ``label`` and ``metadata``, one description a picture.
 
     Each field comes once a picture, in their order; label and metadata may come once for all; an
     empty one is not said.  Raises BadRequest, BadIdentifier or BadMetadata.
     """
     count = len(submission.uploads)
-    unknown = sorted(submission.fields.keys() - set(known))
-    if unknown:
-        raise BadRequest(f"form field {unknown[0][:64]!r} is unknown; known: {', '.join(known)}")
     columns: dict[str, list[str | None]] = {}
     for name in ("id", "label", "metadata"):
         given: list[str | None] = [text or None for text in submission.fields.getlist(name)]

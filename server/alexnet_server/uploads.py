@@ -38,14 +38,16 @@ class Submission:
     fields: MultiDict[str, str]
 
 
-def read(request: Request, limits: Limits, views: int = 1) -> Submission:
-    """Take the pictures out of a request.
+def read(
+    request: Request, limits: Limits, views: int = 1, fields: tuple[str, ...] = ()
+) -> Submission:
+    """Take the pictures out of a request, and the text ``fields`` it may have.
 
-    Raises MissingPicture, TooManyPictures (pictures times views) or BadRequest (another file
-    field); Flask itself refuses what is larger than a request may be.
+    Raises MissingPicture, TooManyPictures (pictures times views) or BadRequest (a field of
+    another name); Flask itself refuses what is larger than a request may be.
     """
     if request.mimetype == "multipart/form-data":
-        submission = _form(request)
+        submission = _form(request, fields)
     elif request.mimetype == "application/json":
         raise MissingPicture(
             f"send the picture as form field {FIELD!r} or as the body, not inside JSON"
@@ -55,17 +57,21 @@ def read(request: Request, limits: Limits, views: int = 1) -> Submission:
         submission = Submission([Upload(None, data)], MultiDict())
     if len(submission.uploads) * views > limits.max_views:
         raise TooManyPictures(
-            f"{len(submission.uploads)} pictures of {views} views are more than the "
-            f"{limits.max_views} a request may hold: send several requests"
+            f"{len(submission.uploads)} pictures times {views} are more than the "
+            f"{limits.max_views} views a request may hold: send several requests"
         )
     return submission
 
 
-def _form(request: Request) -> Submission:
+def _form(request: Request, fields: tuple[str, ...]) -> Submission:
     strange = sorted(request.files.keys() - {FIELD})
     if strange:
         raise BadRequest(f"file field {strange[0][:64]!r} is unknown: name it {FIELD!r}")
     files = request.files.getlist(FIELD)
     if not files:
         raise MissingPicture(f"the form has no file field {FIELD!r}: curl -F {FIELD}=@cat.jpg")
+    unknown = sorted(request.form.keys() - set(fields))
+    if unknown:
+        offer = f"known are {', '.join(fields)}" if fields else "there are none here"
+        raise BadRequest(f"form field {unknown[0][:64]!r} is unknown; {offer}")
     return Submission([Upload(file.filename, file.read()) for file in files], request.form)

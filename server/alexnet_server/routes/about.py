@@ -6,10 +6,11 @@ import json
 from importlib import metadata, resources
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from alexnet_server.errors import RequestError
+from alexnet_server.parameters import Parameters
 from alexnet_server.problem import problem
 from alexnet_server.served import Served
 
@@ -26,6 +27,7 @@ def blueprint(served: Served) -> Blueprint:
 
     @routes.get("/model")
     def model() -> ResponseReturnValue:
+        Parameters(request.args, ())
         manifest = served.repository.manifest
         shown = ("dialect", "layout", "precision", "classes", "about", "metrics")
         return (
@@ -37,16 +39,19 @@ def blueprint(served: Served) -> Blueprint:
 
     @routes.get("/livez")
     def livez() -> ResponseReturnValue:
+        Parameters(request.args, ())
         return {"status": "alive"}
 
     @routes.get("/readyz")
     def readyz() -> ResponseReturnValue:
+        Parameters(request.args, ())
         if served.engine.ready():
             return {"status": "ready"}
         return problem(503, "not_ready", "Not ready", "the engine does not answer yet")
 
     @routes.get("/openapi.json")
     def openapi() -> ResponseReturnValue:
+        Parameters(request.args, ())
         text = resources.files("alexnet_server").joinpath("openapi.json").read_text()
         document: dict[str, Any] = json.loads(text)
         document["info"]["version"] = metadata.version("alexnet-server")

@@ -11,7 +11,7 @@ from alexnet_pixels.errors import PictureError
 from alexnet_server import uploads
 from alexnet_server.errors import BadRequest
 from alexnet_server.index.records import Upserted
-from alexnet_server.parameters import Parameters, identifier, label
+from alexnet_server.parameters import Parameters, identifier, json_body, label
 from alexnet_server.problem import picture_error
 from alexnet_server.served import Served
 from alexnet_server.storing import Description, descriptions, store
@@ -36,10 +36,10 @@ def _register_storing(routes: Blueprint, served: Served) -> None:
     @routes.put("/images/<picture_id>")
     def put(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
-        submission = uploads.read(request, limits)
+        submission = uploads.read(request, limits, fields=("label", "metadata"))
         if len(submission.uploads) != 1:
             raise BadRequest("PUT stores one picture: POST /images takes several")
-        (described,) = descriptions(submission, limits, known=("label", "metadata"))
+        (described,) = descriptions(submission, limits)
         described = Description(identifier(picture_id), described.label, described.metadata)
         (result,) = store(served, submission.uploads, [described])
         if isinstance(result, PictureError):
@@ -49,8 +49,8 @@ def _register_storing(routes: Blueprint, served: Served) -> None:
     @routes.post("/images")
     def post() -> ResponseReturnValue:
         Parameters(request.args, ())
-        submission = uploads.read(request, limits)
-        described = descriptions(submission, limits, known=("id", "label", "metadata"))
+        submission = uploads.read(request, limits, fields=("id", "label", "metadata"))
+        described = descriptions(submission, limits)
         results = store(served, submission.uploads, described)
         if len(results) == 1 and isinstance(results[0], PictureError):
             raise results[0]
@@ -97,18 +97,22 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
         index = served.pictures()
         index.get(identifier(picture_id))  # 404 where there is none
         index.delete([picture_id])
-        return Response(status=204)
+        response = Response(status=204)
+        del response.headers["Content-Type"]  # there is no content
+        return response
 
     @routes.post("/images/delete")
     def delete_where() -> ResponseReturnValue:
         Parameters(request.args, ())
-        body = request.get_json()
-        if isinstance(body, dict) and body.keys() == {"label"} and isinstance(body["label"], str):
-            return {"deleted": served.pictures().delete_label(label(body["label"], limits))}
-        if isinstance(body, dict) and body.keys() == {"ids"} and isinstance(body["ids"], list):
-            ids = body["ids"]
-            if len(ids) <= _MAX_DELETED and all(isinstance(one, str) for one in ids):
-                return {"deleted": served.pictures().delete([identifier(one) for one in ids])}
+        body = json_body(request)
+        wanted = body.get("label")
+        if body.keys() == {"label"} and isinstance(wanted, str):
+            return {"deleted": served.pictures().delete_label(label(wanted, limits))}
+        ids = body.get("ids")
+        if body.keys() == {"ids"} and isinstance(ids, list) and len(ids) <= _MAX_DELETED:
+            if not all(isinstance(one, str) for one in ids):
+                raise BadRequest("ids must be text")
+            return {"deleted": served.pictures().delete([identifier(one) for one in ids])}
         raise BadRequest(
             f'the body must be {{"label": "..."}} or {{"ids": [up to {_MAX_DELETED:,} ids]}}'
         )

@@ -14,12 +14,13 @@ from alexnet_server import uploads
 from alexnet_server.engine import Values
 from alexnet_server.errors import BadRequest
 from alexnet_server.index.records import Neighbor
-from alexnet_server.parameters import Parameters, identifier
+from alexnet_server.parameters import Parameters, identifier, json_body
 from alexnet_server.problem import picture_error, picture_problem
 from alexnet_server.served import Served
 from alexnet_server.sight import look
 
 _K = 10
+_MAX_FEATURE = 1e15  # its square, 4096 times, is still a float32
 _FILTERS = ("k", "exact", "label", "max_distance")
 
 
@@ -79,20 +80,16 @@ def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
 
 
 def _given_features(units: int) -> Values:
-    body = request.get_json()
-    given = body.get("features") if isinstance(body, dict) else None
-    if not isinstance(given, list) or len(given) != units:
+    body = json_body(request)
+    given = body.get("features")
+    if body.keys() != {"features"} or not isinstance(given, list) or len(given) != units:
         raise BadRequest(f'the body must be {{"features": [{units} numbers]}}')
     # bool is an int to Python, but not a number to JSON.
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
         raise BadRequest("features must be numbers")
-    try:
-        features = np.array(given, np.float64)
-    except OverflowError as error:
-        raise BadRequest("a feature is too large a number") from error
-    if not (np.abs(features) <= np.finfo(np.float32).max).all():
-        raise BadRequest("features must be finite float32 numbers")
-    return features.astype(np.float32)
+    if not all(abs(value) <= _MAX_FEATURE for value in given):
+        raise BadRequest(f"features must lie between -{_MAX_FEATURE:g} and {_MAX_FEATURE:g}")
+    return np.array(given, np.float32)
 
 
 def _show(found: list[Neighbor]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ def test_integers(text: str) -> None:
         Parameters({"k": text}, ("k",)).integer("k", 10, 1, 100)
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "-1", "", "x", "1e999"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "", "x", "1e999", "1_0", "+1"])
 def test_distances(text: str) -> None:
     assert Parameters({"d": "1.5"}, ("d",)).distance("d") == 1.5
     assert Parameters({}, ("d",)).distance("d") is None
@@ -37,7 +37,9 @@ def test_truth_and_choice() -> None:
         Parameters({"views": "2"}, ("views",)).choice("views", 1, (1, 10))
 
 
-@pytest.mark.parametrize("text", ["", "a/b", "../x", "a b", "ü", "a" * 129, "a\n", "a\x00"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "a/b", "../x", "a b", "ü", "a" * 129, "a\n", "a\x00"]
+)
 def test_identifiers(text: str) -> None:
     assert identifier("Aa0._-" + "x" * 122)
     with pytest.raises(BadIdentifier):
@@ -46,7 +48,7 @@ def test_identifiers(text: str) -> None:
 
 def test_labels_at_their_limit() -> None:
     assert label("x" * 256, Limits()) == "x" * 256
-    for text in ("", "x" * 257):
+    for text in ("", "x" * 257, "nul\x00", "line\n", "\ud800"):
         with pytest.raises(BadMetadata):
             label(text, Limits())
 
@@ -54,6 +56,16 @@ def test_labels_at_their_limit() -> None:
 def test_metadata_at_its_limit() -> None:
     fitting = '{"a":"' + "x" * (16 * 1024 - 8) + '"}'
     assert metadata(fitting, Limits())["a"].startswith("x")
-    for text in (fitting + " ", "[]", "1", "{", '{"a": NaN}', "[" * 8_000, ""):
+    for text in (
+        fitting + " ",
+        "[]",
+        "1",
+        "{",
+        '{"a": NaN}',
+        "[" * 8_000,
+        "",
+        '{"a": 1e999}',
+        '{"a": "\\ud800"}',
+    ):
         with pytest.raises(BadMetadata):
             metadata(text, Limits())
