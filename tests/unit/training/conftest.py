@@ -3,38 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet_export.layers import (
-    DIALECTS,
-    PAPER_NORM,
-    PAPER_POOL,
-    Convolution,
-    Dialect,
-    FullyConnected,
-)
-
-# The paper's structure with few channels, so that a whole run takes a second.
-NARROW = Dialect(
-    name="narrow",
-    towers=2,
-    image_side=224,
-    convolutions=(
-        Convolution("conv1", 8, 11, 4, (0, 0, 3, 3), "full", PAPER_NORM, PAPER_POOL),
-        Convolution("conv2", 8, 5, 1, (2, 2, 2, 2), "local", PAPER_NORM, PAPER_POOL),
-        Convolution("conv3", 12, 3, 1, (1, 1, 1, 1), "full"),
-        Convolution("conv4", 12, 3, 1, (1, 1, 1, 1), "local"),
-        Convolution("conv5", 8, 3, 1, (1, 1, 1, 1), "local", None, PAPER_POOL),
-    ),
-    fully_connected=(FullyConnected("fc6", 32), FullyConnected("fc7", 32)),
-)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Small layers gain nothing from more threads, and lose much where the cores are busy."""
-    former = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(former)
+from alexnet_export.layers import DIALECTS
+from tests.random_checkpoint import NARROW
 
 
 @pytest.fixture
