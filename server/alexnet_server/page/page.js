@@ -1,0 +1,289 @@
+// A picture goes to the server, and what the server answers is shown.
+// It is put in as text, never as HTML: a label may hold anything.
+
+const TOP_K = 5;
+const NEIGHBORS = 12;
+const DIGEST_CHARACTERS = 12; // as many as the server shows when it starts
+const STORED = /^#images\/([A-Za-z0-9._-]{1,128})$/;
+const SMALLER = "Make the picture smaller, then choose it again.";
+const WHAT_TO_DO = {
+  unsupported_format: "Save it as JPEG, PNG or WEBP first (a phone's HEIC: export it as JPEG).",
+  undecodable_picture: "Open it in a picture program and save it again, or choose another one.",
+  empty_picture: "Choose another file.",
+  picture_too_large: SMALLER,
+  request_too_large: SMALLER,
+  picture_not_found: "It may have been deleted. Choose a picture to start again.",
+};
+
+const part = (id) => document.getElementById(id);
+let chosen = null; // the File given last
+let current = new AbortController(); // ends the requests of what is on show
+let isIndexUsable = true;
+
+/** What went wrong, for a person; `mayRepeat`: the same request may succeed later. */
+class Refusal extends Error {
+  constructor(title, detail, advice, mayRepeat = false) {
+    super(title);
+    Object.assign(this, { title, detail, advice, mayRepeat });
+  }
+}
+
+/** The server's JSON answer; throws Refusal, or AbortError once `signal` is aborted. */
+async function ask(path, options = {}) {
+  let reply, text;
+  try {
+    reply = await fetch(path, options);
+    text = await reply.text();
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    const advice = "Is it still running (make serve)? It also hangs up on a file far too large.";
+    throw new Refusal("No answer", `${location.host} does not answer.`, advice, true);
+  }
+  let answer = null;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    // The words of a proxy or of the HTTP layer: shown as they are, below.
+  }
+  if (reply.ok && answer) return answer;
+  throw refusal(reply, answer ?? {}, text);
+}
+
+function refusal({ status, statusText, headers }, answer, text) {
+  const title = answer.title ?? `The server answered ${status} ${statusText}`;
+  const detail = answer.detail ?? text.trim().slice(0, 500);
+  const code = answer.code ?? { 413: "request_too_large" }[status];
+  if (status < 500 && status !== 429) return new Refusal(title, detail, WHAT_TO_DO[code] ?? "");
+  const request = headers.get("X-Request-Id") ?? "unknown";
+  return new Refusal(title, detail, `If trying again does not help: request ${request}.`, true);
+}
+
+/** Do `task(signal)` instead of what still runs; it may return words to end on. */
+async function work(task) {
+  current.abort();
+  current = new AbortController();
+  const { signal } = current;
+  const begin = performance.now();
+  part("error").replaceChildren();
+  setStatus("Working …", true);
+  try {
+    const done = await task(signal);
+    const elapsed = Math.round(performance.now() - begin);
+    if (!signal.aborted) setStatus(done ?? `Answered in ${elapsed} ms.`);
+  } catch (error) {
+    if (signal.aborted) return;
+    setStatus("");
+    showError(error, () => work(task));
+  }
+}
+
+function setStatus(text, isBusy = false) {
+  document.querySelector("main").ariaBusy = String(isBusy);
+  part("status").classList.toggle("busy", isBusy);
+  part("status").textContent = text;
+}
+
+function showError(error, repeat) {
+  if (!(error instanceof Refusal)) throw error;
+  const lines = [element("strong", error.title), element("p", error.detail)];
+  if (error.advice) lines.push(element("p", error.advice));
+  if (error.mayRepeat) {
+    const button = element("button", "Try again");
+    button.addEventListener("click", repeat);
+    lines.push(button);
+  }
+  part("error").replaceChildren(...lines);
+  part("error").scrollIntoView({ block: "nearest" });
+}
+
+async function showModel() {
+  const { about, classes, digest, index, metrics } = await ask("model");
+  isIndexUsable = !index.error;
+  part("about").textContent = about;
+  part("starter").hidden = !/starter/i.test(about);
+  const isMeasured = typeof metrics.top1 === "number";
+  part("top1").textContent = isMeasured ? percent(metrics.top1) : "";
+  part("top1").parentElement.hidden = !isMeasured;
+  part("digest").textContent = digest.slice(0, DIGEST_CHARACTERS);
+  part("pictures").textContent = isIndexUsable ? counted(index.pictures, "picture") : "not usable";
+  const [summary, list] = part("classes").children;
+  summary.textContent = classes.length === 1 ? "1 class" : `${classes.length} classes`;
+  list.replaceChildren(...classes.map((label) => element("li", label)));
+  part("facts").hidden = part("classes").hidden = false;
+  part("index-note").hidden = isIndexUsable;
+  if (!isIndexUsable) {
+    const why = await ask("images?limit=1").catch((error) => error);
+    part("index-detail").textContent = why.detail ?? index.error;
+  }
+}
+
+async function lookAt(file, signal) {
+  clearAnswers();
+  showPicture(URL.createObjectURL(file), file.name || "Pasted picture");
+  await requireReadable(file);
+  const seen = ask(`classify?top_k=${TOP_K}`, post(file, signal)).then(showPredictions);
+  const asked = isIndexUsable ? [seen, searchFor(file, signal)] : [seen];
+  const refused = (await Promise.allSettled(asked)).find(({ reason }) => reason);
+  if (refused) throw refused.reason;
+}
+
+// A dropped folder comes as a file that cannot be read; fetch would blame the network for it.
+async function requireReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch (error) {
+    const advice = "Choose a picture, not a folder; one changed since, choose again.";
+    throw new Refusal("The file cannot be read", `${file.name}: ${error.message}`, advice);
+  }
+}
+
+async function searchFor(file, signal) {
+  const { results } = await ask(`search?k=${NEIGHBORS}`, post(file, signal));
+  showNeighbors(results[0].neighbors, "The index holds no pictures yet.");
+  part("add").hidden = false;
+}
+
+async function add(file, label, signal) {
+  const { results } = await ask("images", post(file, signal, label));
+  await Promise.all([searchFor(file, signal), showModel()]);
+  return results[0].created ? "Added to the index." : "It was in the index already.";
+}
+
+async function goOnFrom(id, signal) {
+  clearAnswers();
+  showPicture(`images/${id}/thumbnail`, "Stored picture", true);
+  part("shown").focus();
+  const [stored, { neighbors }] = await Promise.all([
+    ask(`images/${id}`, { signal }),
+    ask(`images/${id}/similar?k=${NEIGHBORS}`, { signal }),
+  ]);
+  part("caption").textContent = `Stored picture: ${stored.label ?? "no label"}`;
+  showNeighbors(neighbors, "The index holds no other picture.");
+}
+
+function post(file, signal, label = "") {
+  const body = new FormData();
+  body.append("image", file, file.name);
+  if (label) body.append("label", label);
+  return { method: "POST", body, signal };
+}
+
+function clearAnswers() {
+  for (const id of ["seen", "found", "add", "empty"]) part(id).hidden = true;
+  for (const id of ["predictions", "neighbors"]) part(id).replaceChildren();
+}
+
+function showPicture(address, caption, isStored = false) {
+  if (part("preview").src.startsWith("blob:")) URL.revokeObjectURL(part("preview").src);
+  part("preview").src = address;
+  part("frame").hidden = true; // until it has loaded: the browser may not know the format
+  part("frame").classList.toggle("stored", isStored);
+  part("caption").textContent = caption;
+  part("shown").hidden = false;
+}
+
+// The network is shown the middle square (page.css dims the rest).
+function frame({ target: { naturalWidth, naturalHeight } }) {
+  part("frame").style.setProperty("--ratio", naturalWidth / naturalHeight);
+  part("frame").hidden = false;
+}
+
+function showPredictions({ results }) {
+  const rows = results[0].predictions.map(({ label, probability }) => {
+    const fill = element("span");
+    fill.style.width = `${100 * probability}%`;
+    const number = element("span", percent(probability), "number");
+    return element("li", [element("span", label), number, element("span", [fill], "bar")]);
+  });
+  part("predictions").replaceChildren(...rows);
+  part("seen").hidden = false;
+}
+
+function showNeighbors(neighbors, whyNone) {
+  const tiles = neighbors.map(({ id, label, distance }) => {
+    const thumbnail = element("img");
+    Object.assign(thumbnail, { src: `images/${id}/thumbnail`, alt: "", width: 192, height: 192 });
+    const name = element("span", label ?? "no label", label === null ? "label none" : "label");
+    const link = element("a", [thumbnail, name, element("span", distance.toFixed(2), "number")]);
+    Object.assign(link, { href: `#images/${id}`, title: id });
+    return element("li", [link]);
+  });
+  part("neighbors").replaceChildren(...tiles);
+  part("why-none").textContent = whyNone;
+  part("empty").hidden = tiles.length > 0;
+  part("measure").hidden = tiles.length === 0;
+  part("found").hidden = false;
+}
+
+/** An element holding `content`: text, or a list of elements. */
+function element(name, content = [], className = "") {
+  const made = document.createElement(name);
+  made.className = className;
+  made.append(...[content].flat());
+  return made;
+}
+
+// Nothing is rounded to certainty: 0.99999 is not 100 %, 0.00001 is not nothing.
+function percent(share) {
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  if (share < 1 && share > 0.999) return "> 99.9 %";
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+function counted(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function choose(files) {
+  if (files.length === 0) return;
+  chosen = files[0];
+  // Going back leads to the stored picture that was on show before.
+  if (location.hash) history.pushState(null, "", location.pathname + location.search);
+  follow();
+}
+
+// The address names the stored picture on show, so that going back and links work.
+function follow() {
+  const id = STORED.exec(location.hash)?.[1];
+  const file = chosen;
+  if (id) work((signal) => goOnFrom(id, signal));
+  else if (file) work((signal) => lookAt(file, signal));
+}
+
+// Anything dropped is ours, else the browser opens it and leaves the page.
+function drag(event) {
+  if (event.target === part("label")) return;
+  event.preventDefault();
+  part("zone").classList.toggle("over", event.type === "dragover");
+  if (event.type !== "drop") return;
+  const { files } = event.dataTransfer;
+  const advice = "Save the picture as a file, then drop that: the server fetches no addresses.";
+  if (files.length > 0) choose(files);
+  else showError(new Refusal("No file was dropped", "What came is not a file.", advice));
+}
+
+function listen() {
+  part("file").addEventListener("change", () => {
+    choose([...part("file").files]);
+    part("file").value = ""; // so that the same file may be chosen again
+  });
+  for (const name of ["dragover", "dragleave", "drop"]) addEventListener(name, drag);
+  addEventListener("paste", ({ clipboardData }) => choose(clipboardData.files));
+  addEventListener("hashchange", follow);
+  part("preview").addEventListener("load", frame);
+  part("add").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const [file, label] = [chosen, part("label").value.trim()];
+    work((signal) => add(file, label, signal));
+  });
+}
+
+async function start() {
+  part("error").replaceChildren();
+  await showModel().catch((error) => showError(error, start));
+}
+
+part("fill").textContent = `alexnet --server ${location.origin} add path/to/folders`;
+listen();
+start();
+follow();
