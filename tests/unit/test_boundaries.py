@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -82,6 +84,32 @@ def test_importing_reads_no_environment_and_starts_no_thread(package: str) -> No
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def needed(distribution: str, extra: str | None = None) -> set[str]:
+    """Every distribution that installing this one brings along."""
+    found: set[str] = set()
+    waiting = [(distribution, extra)]
+    while waiting:
+        name, extra = waiting.pop()
+        for text in metadata.requires(name) or []:
+            requirement = Requirement(text)
+            environment = {"extra": extra or ""}
+            if requirement.marker and not requirement.marker.evaluate(environment):
+                continue
+            if requirement.name not in found:
+                found.add(requirement.name)
+                waiting += [(requirement.name, one) for one in (*requirement.extras, None)]
+    return found
+
+
+def test_serving_installs_neither_torch_nor_onnx() -> None:
+    assert needed("alexnet-server") == {"numpy", "pillow"}
+    serving = needed("alexnet-server", "serve")
+    assert {"flask", "waitress", "onnxruntime", "tritonclient"} <= serving
+    assert not serving & {"torch", "onnx", "scikit-learn", "safetensors", "httpx"}
+    assert "torch" not in needed("alexnet-export", "prove")
+    assert not {name for name in needed("alexnet-client") if name.startswith("alexnet")}
 
 
 def test_no_pickle_and_no_unsafe_load() -> None:
