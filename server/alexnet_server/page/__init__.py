@@ -1,1 +1,1 @@
-"""The page at ``/``: three files, no build step, no request to anywhere else."""
+"""The page at ``/``: a few files, no build step, no request to anywhere else."""
