@@ -71,12 +71,20 @@ def file_digest(path: Path) -> str:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a machine that lost power, sees all of it or none."""
     unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with unfinished.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames and removals in a folder durable (fsync(2))."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
@@ -104,6 +112,9 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
     metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
     content = safetensors.numpy.save(tensors, metadata=metadata)
     digest = hashlib.sha256(content).hexdigest()
+    # Without a digest the weights are taken as they are: a kill in here leaves one whole file.
+    (folder / DIGEST_FILE).unlink(missing_ok=True)
+    sync_folder(folder)
     write_whole(folder / WEIGHTS_FILE, content)
     write_whole(folder / DIGEST_FILE, f"{digest}  {WEIGHTS_FILE}\n".encode())
     return digest

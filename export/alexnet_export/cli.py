@@ -16,7 +16,7 @@ _EPILOG = """examples:
   alexnet-export deploy runs/flowers --devices cuda:0,cuda:1     two GPUs, a tower each
   alexnet-export show --repository model_repository
 
-exit codes: 0 done, 1 refused or failed (the message says why), 2 usage
+exit codes: 0 done, 1 refused or failed (the message says why), 2 usage, 130 Ctrl-C
 """
 
 
@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ExportError, OSError) as error:
         print(f"alexnet-export: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("alexnet-export: interrupted; nothing was deployed", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,9 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Turn checkpoints into ONNX and a Triton model repository.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    deploying = commands.add_parser("deploy", help="prove a checkpoint's split and deploy it")
+    deploying = commands.add_parser(
+        "deploy", help="prove a checkpoint's split and deploy it", allow_abbrev=False
+    )
     deploying.add_argument("checkpoint", type=Path, help="a run folder or a weights.safetensors")
     deploying.add_argument(
         "--layout", choices=LAYOUTS, default="towers", help="cut as in the paper, or one graph"
@@ -50,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
         "--pictures", type=Path, metavar="FOLDER", help="photos to prove the split on"
     )
     deploying.set_defaults(run=_deploy)
-    showing = commands.add_parser("show", help="print what is deployed, as JSON")
+    showing = commands.add_parser(
+        "show", help="print what is deployed, as JSON", allow_abbrev=False
+    )
     showing.set_defaults(run=_show)
     for command in (deploying, showing):
         command.add_argument(

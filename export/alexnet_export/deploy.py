@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from alexnet_export.checkpoint import METRICS_FILE, Checkpoint, load_checkpoint, weights_path
+from alexnet_export.errors import CheckpointError
 from alexnet_export.graph import (
     Graph,
     answer_ports,
@@ -20,7 +21,13 @@ from alexnet_export.graph import (
     single_graph,
     tower_graphs,
 )
-from alexnet_export.model_config import ENSEMBLE, LABELS_FILE, ensemble_config, part_config
+from alexnet_export.model_config import (
+    ENSEMBLE,
+    LABELS_FILE,
+    ensemble_config,
+    instance_group,
+    part_config,
+)
 from alexnet_export.parity import Answers, Images, Parity, compare, require, run
 from alexnet_export.pictures import proof_views
 from alexnet_export.repository import (
@@ -55,7 +62,9 @@ def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
     ExportError; the former repository then stays as it was.
     """
     checkpoint, digest = load_checkpoint(place)
-    repository = wanted.repository
+    for device in wanted.devices:
+        instance_group(device)
+    repository = wanted.repository.resolve()  # a link stays a link to what is exchanged
     with locked(repository):
         current = read_manifest(repository)
         if current and _is_same(current, digest, wanted) and is_intact(repository, current):
@@ -68,7 +77,7 @@ def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
         parts = towers if wanted.layout == "towers" else [single]
         number = 1 + (int(current["model"]["version"]) if current else 0)
         manifest = _manifest(checkpoint, digest, number, wanted, parity)
-        manifest["metrics"] = _metrics(place)
+        manifest["metrics"] = _metrics(place, digest)
         with staging(repository) as stage:
             _write_parts(stage, [*parts, conv1_graph(checkpoint)], wanted.devices, number)
             _write_ensemble(stage, checkpoint, parts, number)
@@ -107,11 +116,17 @@ def _manifest(
     }
 
 
-def _metrics(place: Path) -> dict[str, Any]:
+def _metrics(place: Path, digest: str) -> dict[str, Any]:
+    """What validation found of these very weights; nothing where it speaks of others."""
     path = weights_path(place).with_name(METRICS_FILE)
     if not path.is_file():
         return {}
-    found = json.loads(path.read_text())
+    try:
+        found = dict(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if found.get("digest") != digest:
+        return {}
     return {key: found[key] for key in ("top1", "top5", "n") if key in found}
 
 
@@ -134,9 +149,12 @@ def _write_ensemble(stage: Path, checkpoint: Checkpoint, parts: list[Graph], num
 
 
 def _write_golden(stage: Path, images: Images, answers: Answers) -> None:
+    # Spread evenly: pictures stand in the order of their classes.
+    count = min(_GOLDEN_PICTURES, len(images))
+    chosen = np.linspace(0, len(images) - 1, count).round().astype(np.int64)
     np.savez_compressed(
         stage / ENSEMBLE / GOLDEN_FILE,
-        images=images[:_GOLDEN_PICTURES],
-        features=answers.features[:_GOLDEN_PICTURES],
-        probabilities=answers.probabilities[:_GOLDEN_PICTURES],
+        images=images[chosen],
+        features=answers.features[chosen],
+        probabilities=answers.probabilities[chosen],
     )

@@ -22,7 +22,7 @@ def part_config(graph: Graph, devices: tuple[str, ...]) -> str:
     """
     config = triton.ModelConfig(name=graph.name, backend="onnxruntime", max_batch_size=MAX_BATCH)
     _add_ports(config, graph.inputs, graph.outputs)
-    config.instance_group.append(_instance_group(devices[graph.tower % len(devices)]))
+    config.instance_group.append(instance_group(devices[graph.tower % len(devices)]))
     config.dynamic_batching.SetInParent()
     return str(text_format.MessageToString(config))
 
@@ -54,7 +54,8 @@ def _add_ports(
         config.output.add(name=port.name, data_type=_DTYPES[port.dtype], dims=port.dims)
 
 
-def _instance_group(device: str) -> triton.ModelInstanceGroup:
+def instance_group(device: str) -> triton.ModelInstanceGroup:
+    """Where a model runs, ``cpu`` or ``cuda:N``.  Raises ExportError on anything else."""
     kind, _, number = device.partition(":")
     if device == "cpu":
         return triton.ModelInstanceGroup(count=1, kind=triton.ModelInstanceGroup.KIND_CPU)

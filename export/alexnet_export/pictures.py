@@ -39,15 +39,19 @@ def _of_checkpoint(place: Path) -> list[Images]:
 
 
 def _of_folder(folder: Path) -> list[Images]:
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in _SUFFIXES and path.is_file()
+    ]
+    # Spread evenly, so that every class folder has its share.
+    chosen = np.linspace(0, len(files) - 1, min(_ENOUGH, len(files))).round().astype(np.int64)
     found: list[Images] = []
-    for path in sorted(folder.rglob("*")):
-        if len(found) == _ENOUGH:
-            break
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
-            try:
-                found.append(decode(path.read_bytes()))
-            except PictureError:
-                continue
+    for number in chosen:
+        try:
+            found.append(decode(files[number].read_bytes()))
+        except PictureError:
+            continue
     if not found:
         raise PicturesError(f"no readable JPEG, PNG or WEBP picture in {folder}")
     return found

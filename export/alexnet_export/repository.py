@@ -41,7 +41,6 @@ def read_manifest(root: Path) -> dict[str, Any] | None:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Hold the repository's lock: one deploy at a time.  Raises RepositoryError if it is taken."""
-    root = root.absolute()
     root.parent.mkdir(parents=True, exist_ok=True)
     with _beside(root, "lock").open("w") as lock:
         try:
@@ -59,7 +58,7 @@ def staging(root: Path) -> Iterator[Path]:
 
     Whatever is not a model in the present root (README, .gitignore) is copied into it.
     """
-    stage = _beside(root.absolute(), "staging")
+    stage = _beside(root, "staging")
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     try:
@@ -97,8 +96,11 @@ def switch(stage: Path, root: Path) -> None:
     if result != 0:
         code = ctypes.get_errno()
         hint = ""
-        if code in (errno.EINVAL, errno.ENOSYS):
-            hint = "; its filesystem cannot exchange two folders: use a local one (ext4, xfs, ...)"
+        if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV, errno.EBUSY):
+            hint = (
+                "; two folders are exchanged, so it must lie on a local filesystem (ext4, xfs, "
+                "...) and not be a mount point itself: deploy to a folder inside the mount"
+            )
         raise RepositoryError(f"{root} cannot be switched: {os.strerror(code)}{hint}")
     _sync_entry(root.parent)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from alexnet_export import checkpoint as checkpointing
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.errors import CheckpointError
 
@@ -37,6 +38,25 @@ def test_a_changed_byte_is_noticed(checkpoint: Path, tmp_path: Path) -> None:
         file.write(b"\x00" if file.read(1) != b"\x00" else b"\x01")
     with pytest.raises(CheckpointError, match="damaged or was replaced"):
         load_checkpoint(run)
+
+
+def test_killed_between_weights_and_digest(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(checkpoint, tmp_path / "run"))
+    loaded, former = load_checkpoint(run)
+    loaded.tensors["fc8.bias"][0] += 1
+    write_whole = checkpointing.write_whole
+
+    def killed_at_the_digest(path: Path, content: bytes) -> None:
+        if path.name == "sha256":
+            raise KeyboardInterrupt
+        write_whole(path, content)
+
+    monkeypatch.setattr(checkpointing, "write_whole", killed_at_the_digest)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(loaded, run)
+    assert load_checkpoint(run)[1] != former
 
 
 def test_what_is_no_checkpoint(tmp_path: Path) -> None:

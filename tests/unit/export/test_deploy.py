@@ -12,11 +12,19 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from alexnet_export import deploy as deploying
+from alexnet_export.checkpoint import load_checkpoint
 from alexnet_export.cli import main
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.errors import ExportError, ParityError, PicturesError, RepositoryError
+from alexnet_export.errors import (
+    CheckpointError,
+    ExportError,
+    ParityError,
+    PicturesError,
+    RepositoryError,
+)
 from alexnet_export.graph import tower_graphs
 from alexnet_export.parity import Answers, compare, require
+from tests.photos import crops
 
 PARTS = [
     "conv1",
@@ -126,6 +134,39 @@ def test_a_failed_deploy_leaves_the_old_model(
         deploy(narrow_checkpoint, Deployment(root, layout="towers"))
     assert manifest(root) == before
     assert not (tmp_path / "repository.staging").exists()
+
+
+def test_a_linked_repository_stays_a_link(narrow_checkpoint: Path, tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    for layout in ("towers", "single"):
+        deploy(narrow_checkpoint, Deployment(link, layout=layout))
+        assert link.is_symlink()
+        assert manifest(real)["layout"] == layout
+
+
+def test_metrics_of_other_weights_are_left_out(narrow_checkpoint: Path, tmp_path: Path) -> None:
+    _, digest = load_checkpoint(narrow_checkpoint)
+    metrics = {"top1": 0.5, "top5": 0.75, "n": 4, "history": []}
+    for name, of, expected in (
+        ("own", digest, {"top1": 0.5, "top5": 0.75, "n": 4}),
+        ("other", "0" * 64, {}),
+    ):
+        text = json.dumps(metrics | {"digest": of})
+        (narrow_checkpoint / "metrics.json").write_text(text)
+        found, _ = deploy(narrow_checkpoint, Deployment(tmp_path / name))
+        assert found["metrics"] == expected
+    (narrow_checkpoint / "metrics.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"metrics\.json cannot be read"):
+        deploy(narrow_checkpoint, Deployment(tmp_path / "damaged"))
+
+
+def test_golden_pictures_are_spread_over_the_classes(towers_repository: Path) -> None:
+    golden = np.load(towers_repository / "alexnet" / "golden.npz", allow_pickle=False)
+    given = crops(12)[:, 16:240, 16:240]
+    places = [np.flatnonzero((given == one).all(axis=(1, 2, 3))).item() for one in golden["images"]]
+    assert places == [0, 2, 3, 5, 6, 8, 9, 11]
 
 
 def test_two_deploys_at_once(narrow_checkpoint: Path, tmp_path: Path) -> None:
