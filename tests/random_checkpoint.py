@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -45,5 +46,7 @@ def write_random_checkpoint(dialect: Dialect, folder: Path) -> None:
         tensors[f"{shape.name}.weight"] = weight
         tensors[f"{shape.name}.bias"] = random.normal(0, 0.1, shape.weight[0]).astype(np.float32)
     about = "Random weights, for tests: it knows nothing."
-    save_checkpoint(Checkpoint(dialect, CLASSES, tensors, 1 / 58, about), folder)
+    digest = save_checkpoint(Checkpoint(dialect, CLASSES, tensors, 1 / 58, about), folder)
+    metrics = {"digest": digest, "top1": 0.25, "top5": 0.75, "n": 12, "history": []}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     np.savez(folder / "pictures.npz", images=crops(12), labels=np.arange(12) % len(CLASSES))

@@ -22,7 +22,7 @@ def create_app(served: Served) -> Flask:
     limits = served.settings.limits
     app.config["MAX_CONTENT_LENGTH"] = limits.max_request_bytes
     app.config["MAX_FORM_PARTS"] = limits.max_views * (1 + _TEXT_FIELDS) + 4
-    # Text fields count together; file parts do not (Flask: MAX_FORM_MEMORY_SIZE).
+    # The limit of one text field; file parts do not count (Flask: MAX_FORM_MEMORY_SIZE).
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problem.register(app)

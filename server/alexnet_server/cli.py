@@ -15,7 +15,8 @@ _EPILOG = """examples:
   alexnet-server serve --port 9000 --index sqlite:////var/lib/alexnet/index.sqlite
 
 Every flag is also a variable ALEXNET_NAME; the flag wins, an unknown variable is refused.
-exit codes: 0 stopped, 1 could not start (the message says why), 2 usage
+exit codes: 0 stopped, 1 could not start (the message says why), 2 usage, 130 stopped by Ctrl-C
+while starting
 """
 
 
@@ -26,13 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
         description="Classify pictures, extract features and search by them over HTTP.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    settings.add_flags(commands.add_parser("serve", help="listen until Ctrl-C or SIGTERM"))
+    settings.add_flags(
+        commands.add_parser("serve", help="listen until Ctrl-C or SIGTERM", allow_abbrev=False)
+    )
     options = parser.parse_args(arguments)
     try:
         serve(settings.parse(options, os.environ))
     except (ServerError, OSError) as error:
         print(f"alexnet-server: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0

@@ -13,7 +13,7 @@ ServerError                          raised before or while serving
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
     ├── TooManyPictures       413    too_many_pictures    pictures times views above the limit
     ├── BadModelOutput        500    bad_model_output     the model gave NaN or infinity
-    └── StorageFailed         507    storage_failed       the index could not be written
+    └── StorageFailed         507    storage_failed       the index could not be read or written
 
 A picture's own faults (alexnet_pixels.errors) answer as 413 picture_too_large,
 415 unsupported_format, 422 empty_picture and 422 undecodable_picture.  What Flask itself refuses
@@ -107,9 +107,9 @@ class BadModelOutput(RequestError):
 
 
 class StorageFailed(RequestError):
-    """The index could not be written; nothing of the request was stored."""
+    """The index could not be read or written; nothing of the request was stored."""
 
-    status, code, title = 507, "storage_failed", "The index could not be written"
+    status, code, title = 507, "storage_failed", "The index failed"
 
 
 _PICTURE_FAULTS: dict[type[PictureError], tuple[int, str]] = {

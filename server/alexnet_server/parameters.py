@@ -18,6 +18,7 @@ from alexnet_server.settings import Limits
 # "." and ".." would be resolved away in a URL's path (RFC 3986, section 5.2.4).
 _IDENTIFIER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+_MAX_DEPTH = 32
 _CONTROL = {"Cc", "Cs"}  # Unicode's control characters and lone surrogates
 
 
@@ -102,9 +103,19 @@ def metadata(text: str, limits: Limits) -> dict[str, Any]:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadMetadata(f"metadata is not JSON: {error}") from error
+    if not _is_flat(value, _MAX_DEPTH):
+        raise BadMetadata(f"metadata is nested deeper than {_MAX_DEPTH} levels")
     if not isinstance(value, dict):
         raise BadMetadata('metadata must be a JSON object, such as {"path": "a/b.jpg"}')
     return value
+
+
+def _is_flat(value: Any, depth: int) -> bool:  # noqa: ANN401 (any JSON value)
+    if isinstance(value, dict):
+        value = list(value.values())
+    return not isinstance(value, list) or (
+        depth > 0 and all(_is_flat(one, depth - 1) for one in value)
+    )
 
 
 def json_body(request: Request) -> dict[str, Any]:

@@ -50,6 +50,14 @@ class Repository:
             return kept["images"], Inference(kept["features"], kept["probabilities"])
 
 
+def deployed(root: Path) -> bytes | None:
+    """What tells one deploy from another, or None where there is none."""
+    try:
+        return (root / _MANIFEST).read_bytes()
+    except OSError:
+        return None
+
+
 def open_repository(root: Path) -> Repository:
     """Read and verify a repository.
 

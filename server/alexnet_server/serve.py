@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 
 from waitress import create_server
 
 from alexnet_server.app import create_app, open_pictures
 from alexnet_server.engine.local import LocalEngine
-from alexnet_server.errors import RequestError
-from alexnet_server.repository import open_repository
+from alexnet_server.errors import RepositoryError, RequestError
+from alexnet_server.repository import Repository, deployed, open_repository
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
 
+_LOADS = 3
 _CHANNEL_TIMEOUT_S = 30
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 500
@@ -29,8 +31,7 @@ def serve(settings: Settings) -> None:
 
     Raises RepositoryError, or OSError where the address is taken.
     """
-    repository = open_repository(settings.repository)
-    engine = LocalEngine(repository)
+    repository, engine = _load(settings.repository)
     index = open_pictures(settings, repository)
     served = Served(settings, repository, engine, index)
     server = create_server(
@@ -54,6 +55,22 @@ def serve(settings: Settings) -> None:
             index.close()
 
 
+def _load(root: Path) -> tuple[Repository, LocalEngine]:
+    """The repository and its engine, of one deploy: one that changes under the reader is reread."""
+    for _ in range(_LOADS):
+        before = deployed(root)
+        try:
+            repository = open_repository(root)
+            engine = LocalEngine(repository)
+        except RepositoryError:
+            if deployed(root) == before:
+                raise
+        else:
+            if deployed(root) == before:
+                return repository, engine
+    raise RepositoryError(f"{root} is deployed to again and again: start when that has ended")
+
+
 def _waitress_limit(limits: Limits) -> int:
     return limits.max_request_bytes + _BACKSTOP_BYTES
 
@@ -67,6 +84,7 @@ def _announce(served: Served, port: int) -> None:
         f"model    {manifest['model']['digest'][:12]}, {manifest['dialect']}, "
         f"{manifest['layout']}, version {manifest['model']['version']}",
         f"knows    {manifest['about']}",
+        "train    your own: make serve DATA=path/to/folders, or alexnet-train fit",
         f"index    {served.settings.index_path}: {state}",
         f"serving  {url}   (Ctrl-C stops)",
         f"try      curl -F image=@picture.jpg {url}/classify",

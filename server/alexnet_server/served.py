@@ -26,7 +26,8 @@ class Served:
     def pictures(self) -> PictureIndex:
         """The index.  Raises what kept it from opening (IndexMismatch or StorageFailed)."""
         if isinstance(self.index, RequestError):
-            raise self.index
+            # A new one each time: a raised exception keeps its frames, and with them the uploads.
+            raise type(self.index)(str(self.index))
         return self.index
 
     def model(self) -> dict[str, str]:

@@ -61,35 +61,24 @@ def store(
     """
     index = served.pictures()
     digests = [content_sha256(upload) for upload in given]
-    ids = [one.id or digest for one, digest in zip(described, digests, strict=True)]
-    places = range(len(given))
-    fresh = [place for place in places if not _is_stored(index, ids[place], digests[place])]
-    seen = look([given[place] for place in fresh], 1, served.engine, served.settings.limits)
+    names = [(said.id or digest, digest) for said, digest in zip(described, digests, strict=True)]
+    fresh: dict[tuple[str, str], Upload] = {}  # each picture once, however often it was sent
+    for name, upload in zip(names, given, strict=True):
+        if name not in fresh and not _is_stored(index, *name):
+            fresh[name] = upload
+    seen = look(list(fresh.values()), 1, served.engine, served.settings.limits)
     looked = dict(zip(fresh, seen, strict=True))
-    entries: dict[int, NewPicture | Repeat] = {}
-    for place in places:
-        one, said = looked.get(place), described[place]
+    entries: list[NewPicture | Repeat] = []
+    for name, said in zip(names, described, strict=True):
+        one = looked.get(name)
         if one is None:
-            entries[place] = Repeat(ids[place], said.label, said.metadata)
+            entries.append(Repeat(*name, said.label, said.metadata))
         elif isinstance(one, Seen):
-            entries[place] = _new_picture(ids[place], digests[place], said, one)
-    done = dict(zip(entries, index.upsert(list(entries.values())), strict=True))
-    results: list[Upserted | PictureError] = []
-    for place in places:
-        one = looked.get(place)
-        results.append(one if isinstance(one, PictureError) else done[place])
-    return results
-
-
-def _new_picture(picture_id: str, digest: str, said: Description, seen: Seen) -> NewPicture:
-    return NewPicture(
-        id=picture_id,
-        content_sha256=digest,
-        label=said.label,
-        metadata=said.metadata or {},
-        thumbnail=thumbnail(seen.pixels),
-        features=seen.features,
-    )
+            small = thumbnail(one.pixels)
+            entries.append(NewPicture(*name, said.label, said.metadata, small, one.features))
+    done = iter(index.upsert(entries))
+    results = map(looked.get, names)
+    return [one if isinstance(one, PictureError) else next(done) for one in results]
 
 
 def _is_stored(index: PictureIndex, picture_id: str, digest: str) -> bool:

@@ -163,7 +163,7 @@ def test_what_the_model_knows_is_shown(visit: Visit):
     expect(page.locator("#about")).to_have_text(model["about"])
     expect(page.locator("#digest")).to_have_text(model["digest"][:12])
     expect(page.locator("#pictures")).to_have_text("0 pictures")
-    expect(page.locator("#top1")).to_be_hidden(), "nobody has measured these random weights"
+    expect(page.locator("#top1")).to_have_text("25.0 %")
     page.get_by_text(f"{len(model['classes'])} classes", exact=True).click()
     expect(page.locator("#classes li")).to_have_text(model["classes"])
     for note in ("#starter", "#index-note"):

@@ -85,6 +85,7 @@ def upload_cases(method: str, path: str) -> list[Case]:
     return [
         Case(method, path, 400, "missing_picture", NO_PICTURE),
         Case(method, path, 400, "bad_request", ask(files={"picture": b"x"})),
+        Case(method, path, 400, "bad_request", form(data={"colour": "red"})),
         Case(method, path, 413, "picture_too_large", PAST_10_MIB),
         Case(method, path, 413, "too_many_pictures", ask(files=[("image", b"x")] * 65)),
         Case(method, path, 415, "unsupported_format", ask(content=b"x")),
@@ -99,7 +100,6 @@ def storing_cases(method: str, path: str) -> list[Case]:
         *upload_cases(method, path),
         Case(method, path, 400, "bad_metadata", form(data={"metadata": "[]"})),
         Case(method, path, 400, "bad_metadata", form(data={"label": "x" * 257})),
-        Case(method, path, 400, "bad_request", form(data={"colour": "red"})),
     ]
 
 
@@ -112,6 +112,10 @@ CASES = [
     Case("get", "/readyz", 200),
     Case("get", "/model", 200),
     Case("get", "/openapi.json", 200),
+    *(
+        Case("get", path, 400, "bad_parameter", ask(params={"unknown": 1}))
+        for path in ("/livez", "/readyz", "/model", "/openapi.json")
+    ),
     Case("post", "/classify", 200, send=raw),
     Case("post", "/classify", 200, send=form(extra=(b"x",), params={"top_k": 2, "views": 10})),
     *upload_cases("post", "/classify"),
@@ -125,6 +129,7 @@ CASES = [
     Case("post", "/search", 200, send=form(extra=(b"x",), params={"label": LABEL, "k": 1})),
     Case("post", "/search", 200, send=ask(json=FEATURES, params={"max_distance": 1e6})),
     Case("post", "/search", 400, "bad_request", ask(json={"features": [0.5]})),
+    Case("post", "/search", 400, "bad_request", ask(json=FEATURES | {"k": 1})),
     *upload_cases("post", "/search"),
     Case("get", "/images", 200),
     Case("get", "/images", 200, send=ask(params={"limit": 1, "label": LABEL})),

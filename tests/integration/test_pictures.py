@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from PIL import Image
 
@@ -124,6 +125,14 @@ def test_a_repeat_is_known_by_its_bytes(url: str, photos: Path) -> None:
     assert httpx.get(f"{url}/images").json()["count"] == 1
 
 
+def test_the_same_picture_twice_in_one_request(url: str, photos: Path) -> None:
+    picture = (photos / "flower" / "1.jpg").read_bytes()
+    files = [("image", picture), ("image", picture)]
+    answer = httpx.post(f"{url}/images", files=files, data={"label": ["cat", ""]}).json()
+    assert [one["created"] for one in answer["results"]] == [True, False]
+    assert [one["label"] for one in answer["results"]] == ["cat", "cat"]
+
+
 def test_put_get_delete(url: str, photos: Path) -> None:
     one, other = ((photos / name).read_bytes() for name in ("flower/1.jpg", "building/0.jpg"))
     put = httpx.put(f"{url}/images/mine", files={"image": one}, data={"metadata": '{"a": [1]}'})
@@ -155,7 +164,6 @@ def test_pages_and_delete_by_filter(url: str, photos: Path) -> None:
         {},
         {"label": "flower", "ids": []},
         {"label": 1},
-        {"label": "\ud800"},
         {"ids": ["../x"]},
     ):
         assert httpx.post(f"{url}/images/delete", json=body).status_code == 400
@@ -225,6 +233,14 @@ def test_an_unusable_index_stops_only_what_needs_it(
             answer = httpx.post(f"{server.url}/{path}", content=picture)
             assert (answer.status_code, answer.json()["code"]) == (409, "index_mismatch")
         assert httpx.get(f"{server.url}/model").json()["index"]["error"] == "index_mismatch"
+        process = psutil.Process(server.process.pid)
+        padded = picture + bytes(5 * 1024 * 1024)
+        grown = []
+        for _ in range(3):
+            for _ in range(8):
+                httpx.post(f"{server.url}/images", content=padded)
+            grown.append(process.memory_info().rss)
+        assert grown[2] - grown[1] < 20e6  # 8 requests of 5 MB
     assert index.read_text().startswith("someone else's file")
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
+from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
+from alexnet_export.deploy import Deployment, deploy
+from alexnet_server import serve as serving
+from alexnet_server.engine.local import LocalEngine
+from alexnet_server.repository import Repository
 from tests.running_server import clean_environment, command, running_server
 
 NOT_NEEDED = ("torch", "onnx", "sklearn", "safetensors", "alexnet_export", "alexnet_training")
@@ -78,6 +85,30 @@ def test_refusals_are_one_clear_line(single_repository: Path, tmp_path: Path) ->
         )
         assert code == 1
         assert "in use" in message
+
+
+def test_a_deploy_during_the_start_is_read_whole(
+    narrow_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "repository"
+    first, _ = deploy(narrow_checkpoint, Deployment(root))
+    loaded, _ = load_checkpoint(narrow_checkpoint)
+    loaded.tensors["fc8.bias"][0] += 1
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(narrow_checkpoint / "pictures.npz", other)
+    save_checkpoint(loaded, other)
+    deployed: list[dict] = []
+
+    class Slow(LocalEngine):
+        def __init__(self, repository: Repository) -> None:
+            if not deployed:  # another deploy comes after the manifest was read
+                deployed.append(deploy(other, Deployment(root))[0])
+            super().__init__(repository)
+
+    monkeypatch.setattr(serving, "LocalEngine", Slow)
+    repository, _ = serving._load(root)
+    assert repository.digest == deployed[0]["model"]["digest"] != first["model"]["digest"]
 
 
 def test_sigterm_ends_it_cleanly(single_repository: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class LocalEngine:
         Raises RepositoryError where a step cannot be placed or loaded, or where the known
         pictures do not give their known answers.
         """
+        _require_one_runtime()
         config = repository.config(ENSEMBLE)
         self._steps = [_load(repository, step) for step in _in_data_order(config)]
         self._require_known_answers(repository)
@@ -73,6 +75,17 @@ class LocalEngine:
                 f"the model in {repository.root} does not give its known answers on this machine: "
                 "deploy again"
             )
+
+
+def _require_one_runtime() -> None:
+    found = {"onnxruntime", "onnxruntime-gpu"} & {
+        (distribution.name or "").lower() for distribution in metadata.distributions()
+    }
+    if len(found) > 1:
+        raise RepositoryError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
+            "uninstall both, then install alexnet-server[serve] or [serve-gpu]"
+        )
 
 
 def _in_data_order(config: triton.ModelConfig) -> list[Any]:

@@ -38,6 +38,7 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
             self._prepare()
+            self._writer.execute("PRAGMA journal_mode = WAL")
         except apsw.NotADBError as error:
             raise IndexMismatch(
                 f"{path} is not an SQLite file: give --index another path"
@@ -66,19 +67,24 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
-        """One unchanging view of the file, whatever is written meanwhile."""
+        """One unchanging view of the file, whatever is written meanwhile.
+
+        Raises StorageFailed where SQLite cannot read.
+        """
         try:
-            connection = self._readers.get_nowait()
-        except queue.Empty:
-            connection = self._connect()
-        try:
-            connection.execute("BEGIN")
             try:
+                connection = self._readers.get_nowait()
+            except queue.Empty:
+                connection = self._connect()
+            try:
+                connection.execute("BEGIN")
                 yield connection
             finally:
-                connection.execute("ROLLBACK")
-        finally:
-            self._readers.put(connection)
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._readers.put(connection)
+        except apsw.Error as error:
+            raise StorageFailed(f"the index cannot be read: {error}") from error
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -99,7 +105,6 @@ class Database:
         version = self._writer.pragma("user_version")
         is_new = not self._writer.execute("SELECT count(*) FROM sqlite_schema").get
         if is_new and application == version == 0:
-            self._writer.execute("PRAGMA journal_mode = WAL")
             schema = resources.files(__package__).joinpath("schema.sql").read_text()
             with self.writing() as connection:
                 connection.execute(schema)

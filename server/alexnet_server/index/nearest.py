@@ -23,13 +23,13 @@ class Candidates:
         self._distances = np.empty(0, np.float32)
 
     def offer(self, keys: npt.NDArray[np.int64], features: Values) -> None:
-        """``keys`` int64 [n] and their ``features`` float32 [n, units], earlier keys first."""
+        """``keys`` int64 [n] and their ``features`` float32 [n, units]; equal distances by key."""
         difference = features - self._query  # [n, units]
         distances = np.sqrt(np.einsum("nu,nu->n", difference, difference))
         near = distances <= self._limit
         keys = np.concatenate([self._keys, keys[near]])
         distances = np.concatenate([self._distances, distances[near]])
-        best = np.argsort(distances, kind="stable")[: self._k]
+        best = np.lexsort((keys, distances))[: self._k]
         self._keys, self._distances = keys[best], distances[best]
 
     def nearest(self) -> list[tuple[int, float]]:

@@ -44,21 +44,25 @@ class PictureIndex:
     def upsert(self, entries: list[NewPicture | Repeat]) -> list[Upserted]:
         """Store pictures in one transaction; on return they are durable.
 
-        Raises StorageFailed, or PictureNotFound where a repeated picture was deleted meanwhile;
-        then nothing of the list is stored.
+        A picture stored with the same bytes keeps its features; its label and metadata are
+        replaced where they are given.  Raises StorageFailed, or PictureNotFound where a repeated
+        picture was deleted or replaced meanwhile; then nothing of the list is stored.
         """
         done = []
         with self._database.writing() as connection:
             for entry in entries:
-                is_known = _row(connection, "1", self._generation, entry.id) is not None
-                if isinstance(entry, NewPicture):
+                known = _row(connection, "content_sha256", self._generation, entry.id)
+                if isinstance(entry, NewPicture) and known != (entry.content_sha256,):
                     self._insert(connection, entry)
-                else:
+                elif known == (entry.content_sha256,):
                     self._describe_again(connection, entry)
+                else:
+                    raise PictureNotFound(
+                        f"picture {entry.id!r} was deleted or replaced meanwhile: send it again"
+                    )
                 row = _row(connection, _COLUMNS, self._generation, entry.id)
-                if row is None:
-                    raise PictureNotFound(f"picture {entry.id!r} was deleted meanwhile")
-                done.append(Upserted(_stored(row), created=not is_known))
+                assert row is not None
+                done.append(Upserted(_stored(row), created=known is None))
         return done
 
     def _insert(self, connection: apsw.Connection, picture: NewPicture) -> None:
@@ -74,14 +78,14 @@ class PictureIndex:
                 picture.id,
                 picture.content_sha256,
                 picture.label,
-                _dump(picture.metadata),
+                _dump(picture.metadata or {}),
                 datetime.now(UTC).isoformat(timespec="seconds"),
                 picture.thumbnail,
                 picture.features.astype(_STORED).tobytes(),
             ),
         )
 
-    def _describe_again(self, connection: apsw.Connection, repeat: Repeat) -> None:
+    def _describe_again(self, connection: apsw.Connection, repeat: NewPicture | Repeat) -> None:
         text = None if repeat.metadata is None else _dump(repeat.metadata)
         connection.execute(
             "UPDATE pictures SET label = coalesce(?, label), metadata = coalesce(?, metadata)"
@@ -163,8 +167,7 @@ class PictureIndex:
         candidates = Candidates(features, k, max_distance)
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT picture, features FROM pictures WHERE {where} AND id IS NOT ?"  # noqa: S608
-                " ORDER BY picture",
+                f"SELECT picture, features FROM pictures WHERE {where} AND id IS NOT ?",  # noqa: S608
                 (*values, excluding),
             )
             while chunk := list(islice(rows, _SCAN_ROWS)):
@@ -187,7 +190,9 @@ class PictureIndex:
 
     def _where(self, label: str | None) -> tuple[str, tuple[Any, ...]]:
         if label is None:
-            return "generation = ?", (self._generation,)
+            # "+" keeps SQLite from the index on (generation, id): in a scan of nearly every row
+            # it would only fetch them in another order than they lie in the file.
+            return "+generation = ?", (self._generation,)
         return "generation = ? AND label = ?", (self._generation, label)
 
     def _one(self, columns: str, picture_id: str) -> tuple[Any, ...]:

@@ -21,12 +21,15 @@ class Binding:
 
 @dataclass(frozen=True)
 class NewPicture:
-    """A picture to store: ``features`` float32 [units], ``thumbnail`` JPEG bytes."""
+    """A picture to store: ``features`` float32 [units], ``thumbnail`` JPEG bytes.
+
+    ``label`` and ``metadata`` are None where nothing was said.
+    """
 
     id: str
     content_sha256: str
     label: str | None
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] | None
     thumbnail: bytes
     features: Values
 
@@ -36,6 +39,7 @@ class Repeat:
     """A picture that is stored already; label and metadata are replaced where not None."""
 
     id: str
+    content_sha256: str
     label: str | None
     metadata: dict[str, Any] | None
 

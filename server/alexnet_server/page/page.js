@@ -55,7 +55,7 @@ async function showModel() {
   const { about, classes, digest, index, metrics } = await ask("model");
   isIndexUsable = !index.error;
   part("about").textContent = about;
-  part("starter").hidden = !/starter/i.test(about);
+  part("starter").hidden = !about.startsWith("The starter model");
   const isMeasured = typeof metrics.top1 === "number";
   part("top1").textContent = isMeasured ? percent(metrics.top1) : "";
   part("top1").parentElement.hidden = !isMeasured;

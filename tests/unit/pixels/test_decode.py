@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from sklearn.datasets import load_sample_image
 
 from alexnet_pixels import decode as decoding
@@ -148,6 +148,34 @@ def test_exif_orientation_is_applied(photo: Image.Image, orientation: int) -> No
     exif = Image.Exif()
     exif[0x0112] = orientation
     assert np.array_equal(decode(encoded(stored, exif=exif)), by_torchvision_rules(photo))
+
+
+@pytest.mark.parametrize(("tag", "kind", "value"), [(0x132, 5, (1, 1)), (0x10F, 11, 1.0)])
+def test_exif_tags_of_a_wrong_type_do_no_harm(
+    photo: Image.Image, tag: int, kind: int, value: object
+) -> None:
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    directory.tagtype[tag] = kind
+    directory[tag] = TiffImagePlugin.IFDRational(*value) if isinstance(value, tuple) else value
+    directory[0x0112] = 6
+    header = b"II*\x00\x08\x00\x00\x00"
+    exif = b"Exif\x00\x00" + header + directory.tobytes(offset=8)
+    data = encoded(photo.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == 6
+    assert np.abs(decode(data).astype(int) - by_torchvision_rules(photo)).mean() < 4
+
+
+def test_a_phones_jpeg_with_a_second_picture_is_a_jpeg(photo: Image.Image) -> None:
+    limits = PixelLimits(max_pixels=100, max_pixels_reduced=640 * 427)
+    data = encoded(photo, "MPO", save_all=True, append_images=[photo.resize((64, 64))])
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert np.abs(decode(data, limits).astype(int) - by_torchvision_rules(photo)).mean() < 4
+
+
+def test_16_bit_transparency_is_laid_over_white() -> None:
+    deep = Image.fromarray(np.zeros((300, 300), np.uint16))
+    assert (decode(encoded(deep)) == 0).all()
+    assert (decode(encoded(deep, transparency=0)) == 255).all()
 
 
 def test_first_frame_of_an_animation(photo: Image.Image) -> None:

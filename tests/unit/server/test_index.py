@@ -74,19 +74,47 @@ def test_search_takes_label_distance_and_self_into_account(
 def test_upsert_replaces_and_repeat_redescribes(index: PictureIndex, features: np.ndarray) -> None:
     (first,) = index.upsert([picture("a", features[0], "old")])
     assert first.created
-    (second,) = index.upsert([picture("a", features[1])])
+    other = NewPicture("a", "sha-other", None, {"path": "a.jpg"}, b"jpeg", features[1])
+    (second,) = index.upsert([other])
     assert not second.created
     assert second.picture.label is None
     assert np.array_equal(index.features("a"), features[1])
-    (third,) = index.upsert([Repeat("a", "new", None)])
+    (third,) = index.upsert([Repeat("a", "sha-other", "new", None)])
     assert (third.picture.label, third.picture.metadata) == ("new", {"path": "a.jpg"})
     assert np.array_equal(index.features("a"), features[1])
     assert index.count() == 1
 
 
+def test_the_same_bytes_again_keep_what_is_not_said(
+    index: PictureIndex, features: np.ndarray
+) -> None:
+    said = picture("a", features[0], "cat")
+    silent = NewPicture("a", "sha-a", None, None, b"jpeg", features[0])
+    first, second = index.upsert([said, silent])
+    assert (first.created, second.created) == (True, False)
+    assert (second.picture.label, second.picture.metadata) == ("cat", {"path": "a.jpg"})
+    with pytest.raises(PictureNotFound, match="replaced meanwhile"):
+        index.upsert([Repeat("a", "sha-of-other-bytes", "dog", None)])
+    assert index.get("a").label == "cat"
+
+
+@pytest.mark.parametrize("label", [None, "even"])
+def test_a_search_sorts_no_features(index: PictureIndex, label: str | None) -> None:
+    """SQLite would write all of them to a temporary file to put rows in order."""
+    where, values = index._where(label)
+    with index._database.reading() as connection:
+        plan = list(
+            connection.execute(
+                f"EXPLAIN QUERY PLAN SELECT picture, features FROM pictures WHERE {where}", values
+            )
+        )
+    assert "TEMP B-TREE" not in str(plan)
+    assert ("SCAN" in str(plan)) == (label is None)
+
+
 def test_a_failed_upsert_stores_nothing(index: PictureIndex, features: np.ndarray) -> None:
     with pytest.raises(PictureNotFound):
-        index.upsert([picture("a", features[0]), Repeat("gone", "label", None)])
+        index.upsert([picture("a", features[0]), Repeat("gone", "sha", "label", None)])
     assert index.count() == 0
     index.upsert([picture("a", features[0])])  # the writer is free again
     assert index.count() == 1

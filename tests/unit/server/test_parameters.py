@@ -69,3 +69,13 @@ def test_metadata_at_its_limit() -> None:
     ):
         with pytest.raises(BadMetadata):
             metadata(text, Limits())
+
+
+def test_metadata_may_be_32_levels_deep() -> None:
+    for depth, is_allowed in ((31, True), (32, False), (900, False)):
+        text = '{"a":' + "[" * depth + "]" * depth + "}"
+        if is_allowed:
+            assert metadata(text, Limits())
+        else:
+            with pytest.raises(BadMetadata, match="nested"):
+                metadata(text, Limits())
