@@ -44,13 +44,14 @@ class Decoded:
     skipped: tuple[str, ...]
 
 
-def need_space(folder: Path, photos: int) -> None:
-    """Raise NoSpace unless ``folder``'s disk has room for that many decoded photos."""
-    needed, free = photos * PHOTO_BYTES, shutil.disk_usage(folder).free
+def need_space(folder: Path, photos: int, beside_bytes: int = 0) -> None:
+    """Raise NoSpace unless ``folder``'s disk has room for that many decoded photos and the rest."""
+    needed, free = photos * PHOTO_BYTES + beside_bytes, shutil.disk_usage(folder).free
     if free < needed:
         raise NoSpace(
-            f"the decoded photos need {needed:,} bytes in {folder} ({photos:,} photos of "
-            f"{PHOTO_BYTES:,}), but only {free:,} are free: free some or use another --out"
+            f"training needs {needed:,} bytes in {folder} ({photos:,} decoded photos of "
+            f"{PHOTO_BYTES:,}, and checkpoints), but only {free:,} are free: free some or use "
+            "another --out"
         )
 
 

@@ -11,7 +11,7 @@ TrainingError
 ├── NoSpace                  the disk has no room for the decoded photos or the checkpoint
 ├── RecipeError              a value of the recipe outside its range
 ├── DeviceError              the device asked for is not there
-├── RunMismatch              the run folder holds a run with another recipe or other classes
+├── RunMismatch              the run folder holds a run with another recipe, classes or photos
 ├── DivergedError            the loss is no longer a finite number
 └── Interrupted              stopped by Ctrl-C, the last whole checkpoint is kept
 """
@@ -64,7 +64,7 @@ class DeviceError(TrainingError):
 
 
 class RunMismatch(TrainingError):
-    """The run folder holds a run with another recipe or other classes."""
+    """The run folder holds a run with another recipe, classes or photos."""
 
 
 class DivergedError(TrainingError):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from alexnet_export.errors import CheckpointError
-from alexnet_export.layers import DIALECTS
+from alexnet_export.layers import DIALECTS, parameter_count
 from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
 from alexnet_training.errors import DivergedError, RecipeError
@@ -29,6 +29,9 @@ from alexnet_training.run import Run
 from alexnet_training.schedule import learning_rate
 
 _NAMED_CLASSES = 10
+# float32 copies of the network on disk at the worst moment: weights and resume state with the
+# optimizer's two moments, old and new of each.
+_COPIES = 2 * (1 + 3)
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,20 @@ def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, A
     photos = find_photos(order.data)
     start, digest = load_checkpoint(order.start) if order.start else (None, None)
     recipe = _resolve(order, start)
-    table = recipe.table() if digest is None else {**recipe.table(), "from": digest}
+    table = {**recipe.table(), "photos": photos.sha256}
+    if digest is not None:
+        table["from"] = digest
     run = Run(order.out, table, photos.classes)
     if run.is_complete():
+        run.finish()  # a kill may have come before
         _say(f"{order.out} is complete already: nothing to do")
         return run.metrics()
     with saying_no_space(order.out):
         state = run.load_state()
         order.out.mkdir(parents=True, exist_ok=True)
-        material = gather(photos, run.cache, order.strict, between)
+        parameters = parameter_count(DIALECTS[recipe.dialect], len(photos.classes))
+        beside_bytes = _COPIES * 4 * parameters
+        material = gather(photos, run.cache, beside_bytes, order.strict, between)
         learner = _make_learner(order, recipe, material, start)
         history: list[dict[str, Any]] = []
         if state is None:

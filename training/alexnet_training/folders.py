@@ -34,6 +34,19 @@ class Photos:
     training: tuple[Photo, ...]
     validation: tuple[Photo, ...]
 
+    @property
+    def sha256(self) -> str:
+        """Tells one set of photos from another by half, class, file name and size.
+
+        Not by folder or time: a copy elsewhere is the same set.
+        """
+        lines = [
+            f"{half} {photo.label} {photo.path.name!r} {_size(photo.path)}"
+            for half, photos in (("train", self.training), ("validation", self.validation))
+            for photo in photos
+        ]
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
 
 def find_photos(data: Path) -> Photos:
     """List ``data/train/<class>/*`` and ``data/validation/<class>/*``, or ``data/<class>/*``.
@@ -54,6 +67,11 @@ def find_photos(data: Path) -> Photos:
         training, validation = _class_files(data / "train"), _class_files(data / "validation")
         classes = _class_names(training, data / "train")
         _need_known(validation, classes, data / "validation")
+    if not any(validation.values()):
+        raise EmptyClass(
+            f"{data} leaves no photo for validation: give a class at least two photos, or fill "
+            f"{data / 'validation'}/<class>"
+        )
     return Photos(classes, _number(training, classes), _number(validation, classes))
 
 
@@ -69,6 +87,13 @@ def find_labelled(data: Path, classes: tuple[str, ...]) -> tuple[Photo, ...]:
     if not found:
         raise EmptyClass(f"{place} has no class folders: expected {place}/<class>/<photo>")
     return _number(found, classes)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a broken link: named when it is decoded
+        return -1
 
 
 def _need_folder(place: Path) -> None:

@@ -11,7 +11,7 @@ from alexnet_training.network import Tensors
 from alexnet_training.recipe import Initialization
 
 PAPER_DEVIATION = 0.01  # section 5: N(0, 0.01) in every layer
-# The authors' layer-params-145.cfg has more in the three layers where 0.01 stalls.
+# The authors' layer-params-145.cfg has more in these three layers.
 SOURCE_DEVIATIONS = {"conv3": 0.03, "conv4": 0.03, "conv5": 0.03}
 # Section 5: "second, fourth, and fifth convolutional layers, as well as ... the fully-connected
 # hidden layers"; the authors' source has the same.

@@ -86,7 +86,6 @@ class Learner:
         return {
             "weights": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "mean": torch.from_numpy(self.mean),
         }
 
     def restore(self, state: dict[str, Any]) -> None:

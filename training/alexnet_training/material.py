@@ -31,13 +31,17 @@ class Material:
         return [*self.training.skipped, *self.validation.skipped]
 
 
-def gather(photos: Photos, cache: Path, strict: bool, between: Callable[[], None]) -> Material:
+def gather(
+    photos: Photos, cache: Path, beside_bytes: int, strict: bool, between: Callable[[], None]
+) -> Material:
     """Decode both halves below ``cache``, which must exist or be creatable; raises DataError.
 
-    The space for both is looked for before the first photo is decoded: raises NoSpace.
+    The space for both, and for what will lie beside them, is looked for before the first photo is
+    decoded: raises NoSpace.
     """
     if not cache.exists():
-        need_space(cache.parent, len(photos.training) + len(photos.validation))
+        count = len(photos.training) + len(photos.validation)
+        need_space(cache.parent, count, beside_bytes)
     training, validation = (
         decode_photos(half, photos.classes, cache / name, strict=strict, between=between)
         for name, half in (("training", photos.training), ("validation", photos.validation))

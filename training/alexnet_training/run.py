@@ -102,6 +102,6 @@ class Run:
             found += f"{', ' if found else ''}classes gone: {gone}, new: {new}"
         if found:
             raise RunMismatch(
-                f"{self.folder} holds a run with another recipe or other classes ({found}): "
-                "give the former values again to resume it, or another --out"
+                f"{self.folder} holds a run with another recipe, other classes or other photos "
+                f"({found}): give the former again to resume it, or another --out"
             )

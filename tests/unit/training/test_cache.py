@@ -81,7 +81,7 @@ def test_a_class_of_which_nothing_can_be_read_is_named(photos, tmp_path):
 def test_space_is_looked_for_before_the_first_photo(found, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 16 * PHOTO_BYTES - 1))
-    with pytest.raises(NoSpace, match=r"3,145,728 bytes.*16 photos.*3,145,727 are free"):
+    with pytest.raises(NoSpace, match=r"3,145,728 bytes.*16 decoded photos.*3,145,727 are free"):
         decode_photos(found, CLASSES, tmp_path / "training")
     assert not (tmp_path / "training.pixels").exists()
 

@@ -11,6 +11,7 @@ from sklearn.datasets import load_sample_images
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_training.errors import DivergedError, Interrupted, NoSpace, RunMismatch
 from alexnet_training.fit import Order, describe, fit
+from alexnet_training.folders import find_photos
 from alexnet_training.recipe import PRESETS
 
 
@@ -64,7 +65,10 @@ def test_colours_are_learnt_and_everything_is_written(order, update, rate, capsy
     checkpoint, digest = load_checkpoint(order.out)
     assert digest == metrics["digest"]
     assert checkpoint.classes == ("brick", "sky")
-    assert checkpoint.recipe == order.recipe.table()
+    assert checkpoint.recipe == {
+        **order.recipe.table(),
+        "photos": find_photos(order.data).sha256,
+    }
     assert checkpoint.about == "2 classes: brick, sky"
     assert sorted(path.name for path in order.out.iterdir()) == [
         "metrics.json",
@@ -138,6 +142,15 @@ def test_other_classes_are_refused_by_name(order):
         fit(order)
 
 
+def test_a_run_of_other_photos_is_not_taken_for_this_one(order):
+    fit(with_recipe(order, epochs=1))
+    moved = order.data.rename(order.data.with_name("moved"))
+    assert fit(replace(with_recipe(order, epochs=1), data=moved))["complete"]
+    (moved / "train" / "sky" / "000.png").unlink()
+    with pytest.raises(RunMismatch, match=r"other photos.*another --out"):
+        fit(replace(with_recipe(order, epochs=1), data=moved))
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_epoch(order):
     fit(with_recipe(order, epochs=1))
     kept = load_checkpoint(order.out)[1]
@@ -160,7 +173,6 @@ def test_a_disk_that_fills_while_saving_keeps_the_last_epoch(order):
     with pytest.raises(NoSpace, match="same command again"):
         fit(order)
     assert load_checkpoint(order.out)[1] == kept
-    (order.out / "weights.safetensors.part").unlink()
     assert fit(order)["complete"]
 
 

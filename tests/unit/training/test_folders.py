@@ -40,6 +40,13 @@ def test_one_folder_is_split_the_same_way_every_time(tmp_path):
     assert len(found.training) + len(found.validation) == 30
 
 
+def test_no_photo_for_validation_is_told(tmp_path):
+    touch(tmp_path / "a", "1.png")
+    touch(tmp_path / "b", "1.png")
+    with pytest.raises(EmptyClass, match="no photo for validation"):
+        find_photos(tmp_path)
+
+
 def test_hidden_files_and_folders_are_not_photos(photos):
     touch(photos / "train" / "sky", ".DS_Store")
     touch(photos / "train" / ".cache", "x")
