@@ -7,11 +7,13 @@ RUNS       ?= runs
 INDEX      ?= data/index.sqlite
 DIGITS     ?= data/digits
 # What to serve: DATA=a folder of class folders to train on (FIT="--epochs 5" changes the recipe),
-# or CHECKPOINT=a run folder; with neither, what is deployed, or else the starter model.
+# or CHECKPOINT=a run folder (PICTURES=photos to prove it on, if it has none beside it); with neither, what is deployed, or else the starter model.
 DATA       ?=
 CHECKPOINT ?=
+PICTURES   ?=
 FIT        ?=
 
+RUN   := $(RUNS)/$(notdir $(abspath $(DATA)))
 BIN   := .venv/bin
 READY := .venv/ready
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
@@ -20,10 +22,11 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --cons
 
 serve: $(READY)
 ifneq ($(CHECKPOINT),)
-	$(BIN)/alexnet-export deploy "$(CHECKPOINT)" --repository "$(REPOSITORY)"
+	$(BIN)/alexnet-export deploy "$(CHECKPOINT)" --repository "$(REPOSITORY)" \
+		$(if $(PICTURES),--pictures "$(PICTURES)")
 else ifneq ($(DATA),)
-	$(BIN)/alexnet-train fit "$(DATA)" --out "$(RUNS)/$(notdir $(DATA:/=))" $(FIT)
-	$(BIN)/alexnet-export deploy "$(RUNS)/$(notdir $(DATA:/=))" --repository "$(REPOSITORY)"
+	$(BIN)/alexnet-train fit "$(DATA)" --out "$(RUN)" $(FIT)
+	$(BIN)/alexnet-export deploy "$(RUN)" --repository "$(REPOSITORY)"
 else
 	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
 endif
