@@ -79,16 +79,16 @@ def write_whole(path: Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(path: Path) -> None:
-    """Make renames and removals in a folder durable (fsync(2))."""
-    folder = os.open(path, os.O_RDONLY)
+def sync(place: Path) -> None:
+    """Have a file's content, or a folder's names, reach the disk (fsync(2))."""
+    descriptor = os.open(place, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
@@ -114,7 +114,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
     digest = hashlib.sha256(content).hexdigest()
     # Without a digest the weights are taken as they are: a kill in here leaves one whole file.
     (folder / DIGEST_FILE).unlink(missing_ok=True)
-    sync_folder(folder)
+    sync(folder)
     write_whole(folder / WEIGHTS_FILE, content)
     write_whole(folder / DIGEST_FILE, f"{digest}  {WEIGHTS_FILE}\n".encode())
     return digest

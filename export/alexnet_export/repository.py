@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alexnet_export.checkpoint import file_digest, write_whole
+from alexnet_export.checkpoint import file_digest, sync, write_whole
 from alexnet_export.errors import RepositoryError
 from alexnet_export.model_config import ENSEMBLE
 
@@ -87,7 +87,8 @@ def switch(stage: Path, root: Path) -> None:
 
     Raises RepositoryError where the filesystem cannot exchange two folders.
     """
-    _sync(stage)
+    for place in (stage, *stage.rglob("*")):
+        sync(place)
     root.mkdir(parents=True, exist_ok=True)
     libc = ctypes.CDLL(None, use_errno=True)
     result = libc.renameat2(
@@ -102,7 +103,7 @@ def switch(stage: Path, root: Path) -> None:
                 "...) and not be a mount point itself: deploy to a folder inside the mount"
             )
         raise RepositoryError(f"{root} cannot be switched: {os.strerror(code)}{hint}")
-    _sync_entry(root.parent)
+    sync(root.parent)
 
 
 def _digests(root: Path) -> dict[str, str]:
@@ -115,16 +116,3 @@ def _digests(root: Path) -> dict[str, str]:
 
 def _beside(root: Path, purpose: str) -> Path:
     return root.with_name(f"{root.name}.{purpose}")
-
-
-def _sync(stage: Path) -> None:
-    for place in (stage, *stage.rglob("*")):
-        _sync_entry(place)
-
-
-def _sync_entry(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
