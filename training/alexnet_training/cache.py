@@ -73,6 +73,7 @@ def decode_photos(
     classes: Sequence[str],
     place: Path,
     *,
+    every_class: bool = True,
     strict: bool = False,
     between: Callable[[], None] = lambda: None,
 ) -> Decoded:
@@ -80,7 +81,7 @@ def decode_photos(
 
     ``between`` is called between photos and may raise to stop.
     Raises UnreadablePhoto (``strict`` only; else the photo is skipped and named on stderr),
-    EmptyClass where none of a class is left, NoSpace.
+    EmptyClass where no photo is left, or with ``every_class`` none of a class, NoSpace.
     """
     noted = _read_note(place)
     listed = [[str(photo.path), photo.label, *_state(photo.path)] for photo in photos]
@@ -92,7 +93,10 @@ def decode_photos(
             noted = {"photos": listed, **_write_pixels(photos, place, strict, between)}
             write_whole(place.with_suffix(".json"), json.dumps(noted).encode())
     labels = np.array(noted["labels"], dtype=np.int64)
-    _need_all_classes(photos, labels, classes)
+    if every_class:
+        _need_all_classes(photos, labels, classes)
+    if not len(labels):
+        raise EmptyClass(f"no {place.name} photo is left: none could be decoded")
     pixels = np.memmap(
         place.with_suffix(".pixels"), np.uint8, "r", shape=(len(labels), SIDE, SIDE, 3)
     )

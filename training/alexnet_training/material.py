@@ -42,9 +42,16 @@ def gather(
     if not cache.exists():
         count = len(photos.training) + len(photos.validation)
         need_space(cache.parent, count, beside_bytes)
-    training, validation = (
-        decode_photos(half, photos.classes, cache / name, strict=strict, between=between)
-        for name, half in (("training", photos.training), ("validation", photos.validation))
+    training = decode_photos(
+        photos.training, photos.classes, cache / "training", strict=strict, between=between
+    )
+    validation = decode_photos(
+        photos.validation,
+        photos.classes,
+        cache / "validation",
+        every_class=False,  # a class of one good photo can be trained on, but not validated
+        strict=strict,
+        between=between,
     )
     statistics = pixel_statistics(training.pixels, between)
     return Material(photos.classes, training, validation, statistics)

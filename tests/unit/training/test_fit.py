@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from alexnet_export.checkpoint import load_checkpoint
-from alexnet_training.errors import DivergedError, Interrupted, NoSpace, RunMismatch
+from alexnet_training.errors import DivergedError, EmptyClass, Interrupted, NoSpace, RunMismatch
 from alexnet_training.fit import Order, describe, fit
 from alexnet_training.folders import find_photos
 from alexnet_training.recipe import PRESETS
@@ -174,6 +174,16 @@ def test_a_disk_that_fills_while_saving_keeps_the_last_epoch(order):
         fit(order)
     assert load_checkpoint(order.out)[1] == kept
     assert fit(order)["complete"]
+
+
+def test_a_class_may_be_left_without_validation_but_not_all_of_them(order):
+    for photo in (order.data / "validation" / "sky").iterdir():
+        photo.write_bytes(b"no picture")
+    assert fit(with_recipe(order, epochs=1))["n"] == 4
+    for photo in (order.data / "validation" / "brick").iterdir():
+        photo.write_bytes(b"no picture")
+    with pytest.raises(EmptyClass, match="no validation photo is left"):
+        fit(replace(with_recipe(order, epochs=1), out=order.out.with_name("other")))
 
 
 def test_skipped_photos_stand_in_the_metrics(order):
