@@ -18,7 +18,8 @@ _TEXT_FIELDS = 3  # id, label and metadata, each once a picture
 
 def create_app(served: Served) -> Flask:
     """An application that serves ``served``; it starts nothing and reads no environment."""
-    app = Flask("alexnet_server", static_folder="page", static_url_path="/page")
+    app = Flask("alexnet_server", static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect would name whatever Host was sent
     limits = served.settings.limits
     app.config["MAX_CONTENT_LENGTH"] = limits.max_request_bytes
     app.config["MAX_FORM_PARTS"] = limits.max_views * (1 + _TEXT_FIELDS) + 4

@@ -118,8 +118,13 @@ def _is_flat(value: Any, depth: int) -> bool:  # noqa: ANN401 (any JSON value)
     )
 
 
-def json_body(request: Request) -> dict[str, Any]:
-    """The body as a JSON object.  Raises BadRequest or UnsupportedMediaType."""
+def json_body(request: Request, limits: Limits) -> dict[str, Any]:
+    """The body as a JSON object.
+
+    Raises BadRequest, UnsupportedMediaType, or RequestEntityTooLarge above ``max_json_bytes``:
+    while Python parses JSON no other thread runs.
+    """
+    request.max_content_length = limits.max_json_bytes
     if not request.is_json:
         raise UnsupportedMediaType("send the body with Content-Type: application/json")
     try:

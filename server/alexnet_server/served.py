@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import threading
+from dataclasses import dataclass, field
 
 from alexnet_server.engine import Engine
 from alexnet_server.errors import RequestError
@@ -22,6 +24,10 @@ class Served:
     repository: Repository
     engine: Engine
     index: PictureIndex | RequestError
+    # Guards memory: a legal picture can take 300 MB while it is decoded, so one a core at a time.
+    decoding: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(os.cpu_count() or 1)
+    )
 
     def pictures(self) -> PictureIndex:
         """The index.  Raises what kept it from opening (IndexMismatch or StorageFailed)."""

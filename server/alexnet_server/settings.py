@@ -23,6 +23,7 @@ class Limits:
 
     max_picture_bytes: int = 10 * MIB
     max_request_bytes: int = 64 * MIB
+    max_json_bytes: int = 2 * MIB
     max_views: int = 64  # pictures times views
     max_k: int = 100
     max_label_characters: int = 256

@@ -10,8 +10,8 @@ import numpy as np
 from alexnet_pixels.decode import Pixels, decode
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import views
-from alexnet_server.engine import Engine, Values
-from alexnet_server.settings import Limits
+from alexnet_server.engine import Values
+from alexnet_server.served import Served
 from alexnet_server.uploads import Upload
 
 
@@ -24,19 +24,17 @@ class Seen:
     probabilities: Values
 
 
-def look(
-    uploads: list[Upload], count: int, engine: Engine, limits: Limits
-) -> list[Seen | PictureError]:
+def look(served: Served, uploads: list[Upload], count: int) -> list[Seen | PictureError]:
     """Decode and infer ``count`` views of every upload; a bad picture spoils no other.
 
     Features and probabilities are averaged over the views (paper, section 4.1).  Raises
     BadModelOutput.
     """
-    decoded = [_decode(upload, limits) for upload in uploads]
+    decoded = [_decode(served, upload) for upload in uploads]
     good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
     if not good:
         return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
-    answer = engine.infer(np.concatenate([views(pixels, count) for pixels in good]))
+    answer = served.engine.infer(np.concatenate([views(pixels, count) for pixels in good]))
     features = answer.features.reshape(len(good), count, -1).mean(axis=1)  # [n, 4096]
     probabilities = answer.probabilities.reshape(len(good), count, -1).mean(axis=1)  # [n, C]
     seen = map(Seen, good, features, probabilities)
@@ -48,9 +46,11 @@ def content_sha256(upload: Upload) -> str:
     return hashlib.sha256(upload.data).hexdigest()
 
 
-def _decode(upload: Upload, limits: Limits) -> Pixels | PictureError:
+def _decode(served: Served, upload: Upload) -> Pixels | PictureError:
+    limits = served.settings.limits
     try:
         upload.require_size(limits)
-        return decode(upload.data, limits.pixels)
+        with served.decoding:
+            return decode(upload.data, limits.pixels)
     except PictureError as error:
         return error

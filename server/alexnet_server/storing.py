@@ -66,7 +66,7 @@ def store(
     for name, upload in zip(names, given, strict=True):
         if name not in fresh and not _is_stored(index, *name):
             fresh[name] = upload
-    seen = look(list(fresh.values()), 1, served.engine, served.settings.limits)
+    seen = look(served, list(fresh.values()), 1)
     looked = dict(zip(fresh, seen, strict=True))
     entries: list[NewPicture | Repeat] = []
     for name, said in zip(names, described, strict=True):

@@ -64,13 +64,13 @@ def read(
 
 
 def _form(request: Request, fields: tuple[str, ...]) -> Submission:
-    strange = sorted(request.files.keys() - {FIELD})
+    strange = sorted(name or "" for name in request.files if name != FIELD)
     if strange:
         raise BadRequest(f"file field {strange[0][:64]!r} is unknown: name it {FIELD!r}")
     files = request.files.getlist(FIELD)
     if not files:
         raise MissingPicture(f"the form has no file field {FIELD!r}: curl -F {FIELD}=@cat.jpg")
-    unknown = sorted(request.form.keys() - set(fields))
+    unknown = sorted(name or "" for name in request.form if name not in fields)
     if unknown:
         offer = f"known are {', '.join(fields)}" if fields else "there are none here"
         raise BadRequest(f"form field {unknown[0][:64]!r} is unknown; {offer}")

@@ -95,6 +95,29 @@ def test_no_picture_at_all(serving: Serving, picture: bytes) -> None:
     assert only_text.json()["code"] == "missing_picture"
 
 
+def test_a_part_without_a_name_is_refused(serving: Serving) -> None:
+    body = b"--b\r\nContent-Disposition: form-data; filename=a\r\n\r\nx\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    for path in ("classify", "search", "images"):
+        answer = httpx.post(f"{serving.url}/{path}", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_page_files_and_nothing_else(serving: Serving) -> None:
+    url = f"{serving.url}/page"
+    assert httpx.get(f"{url}/page.js").headers["content-type"].startswith("text/javascript")
+    for name in ("__init__.py", "..%2fserve.py", "none.css"):
+        assert httpx.get(f"{url}/{name}").json()["code"] == "not_found"
+    far = {"If-Modified-Since": "Mon, 01 Jan 99999999999 00:00:00 GMT"}
+    for path in ("", "/page/page.css"):
+        assert httpx.get(f"{serving.url}{path}", headers=far).status_code == 400
+
+
+def test_no_redirect_names_the_host_that_was_sent(serving: Serving) -> None:
+    answer = httpx.get(f"{serving.url}/images//evil.example", headers={"Host": "evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_request_ids_are_echoed_or_made(serving: Serving) -> None:
     url = f"{serving.url}/livez"
     assert httpx.get(url, headers={"X-Request-Id": "abc-1"}).headers["x-request-id"] == "abc-1"

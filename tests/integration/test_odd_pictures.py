@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 from tests.conftest import Serving
 from tests.photos import crops
+from tests.running_server import running_server
 
 MIB = 1024 * 1024
 
@@ -179,6 +184,27 @@ def test_64_pictures_and_no_more(serving: Serving, photo: Image.Image) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "too_many_pictures")
     answer = httpx.post(f"{serving.url}/classify?views=10", files=files[:7])
     assert answer.json()["code"] == "too_many_pictures"
+
+
+def test_large_pictures_at_once_take_turns(towers_repository: Path, tmp_path: Path) -> None:
+    """A hundred bytes of animated WebP are 24 megapixels with alpha: 0.3 GB each, decoded."""
+    frame = Image.new("RGBA", (4_890, 4_890), (0, 0, 0, 0))
+    frame.paste((255, 0, 0, 128), (0, 0, 16, 16))
+    data = encoded(frame, "WEBP", lossless=True, quality=0, method=0)
+    with running_server(towers_repository, tmp_path / "index.sqlite") as server:
+        process = psutil.Process(server.process.pid)
+        before = process.memory_info().rss
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(
+                pool.map(
+                    lambda _: httpx.post(f"{server.url}/classify", content=data, timeout=120),
+                    range(12),
+                )
+            )
+        assert {answer.status_code for answer in answers} == {200}
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        peak = 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+        assert peak - before < 1.25e9 * os.cpu_count()  # without turns: 4 GB and more
 
 
 def test_form_fields_are_bounded(serving: Serving, photo: Image.Image) -> None:

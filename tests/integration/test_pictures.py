@@ -93,6 +93,17 @@ def test_bad_features_are_refused(url: str, body: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
+def test_a_json_body_of_2_mib_and_no_more(url: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    for length, status, code in (
+        (2 * 1024 * 1024, 400, "bad_request"),
+        (2 * 1024 * 1024 + 1, 413, "request_too_large"),
+    ):
+        body = b"[" + b"0" * (length - 2) + b"]"
+        answer = httpx.post(f"{url}/search", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
 @pytest.mark.parametrize("value", ["NaN", "3e38", "1e39", "true", '"1"', "null", "1" + "0" * 400])
 def test_bad_numbers_among_features_are_refused(url: str, value: str) -> None:
     body = '{"features": [' + ",".join(["0.5"] * 4095 + [value]) + "]}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -20,6 +21,7 @@ from alexnet_server.errors import IndexMismatch, StorageFailed
 _APPLICATION_ID = 0x414C584E  # "ALXN", in the file's header
 _SCHEMA_VERSION = 1
 _BUSY_TIMEOUT_MS = 5_000
+_RETRY_S = 0.02
 
 
 class Database:
@@ -38,7 +40,6 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
             self._prepare()
-            self._writer.execute("PRAGMA journal_mode = WAL")
         except apsw.NotADBError as error:
             raise IndexMismatch(
                 f"{path} is not an SQLite file: give --index another path"
@@ -101,17 +102,32 @@ class Database:
         return connection
 
     def _prepare(self) -> None:
-        application = self._writer.pragma("application_id")
-        version = self._writer.pragma("user_version")
-        is_new = not self._writer.execute("SELECT count(*) FROM sqlite_schema").get
-        if is_new and application == version == 0:
-            schema = resources.files(__package__).joinpath("schema.sql").read_text()
-            with self.writing() as connection:
+        self._writer.pragma("user_version")  # NotADBError where the file is something else
+        with self.writing() as connection:  # of two servers that start together one makes it
+            application = connection.pragma("application_id")
+            version = connection.pragma("user_version")
+            tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+            if tables == application == version == 0:
+                schema = resources.files(__package__).joinpath("schema.sql").read_text()
                 connection.execute(schema)
                 connection.pragma("application_id", _APPLICATION_ID)
                 connection.pragma("user_version", _SCHEMA_VERSION)
-        elif (application, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
-            raise IndexMismatch(
-                f"{self._path} is not an index of version {_SCHEMA_VERSION} (application "
-                f"{application:#x}, version {version}): give --index another path"
-            )
+            elif (application, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
+                raise IndexMismatch(
+                    f"{self._path} is not an index of version {_SCHEMA_VERSION} (application "
+                    f"{application:#x}, version {version}): give --index another path"
+                )
+        self._use_wal()
+
+    def _use_wal(self) -> None:
+        # Here SQLite does not always wait for another process by itself.
+        deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+            except apsw.BusyError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_S)
+            else:
+                return

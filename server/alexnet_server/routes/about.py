@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from importlib import metadata, resources
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request, send_from_directory
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
 
-from alexnet_server.errors import RequestError
+from alexnet_server.errors import BadRequest, RequestError
 from alexnet_server.parameters import Parameters
 from alexnet_server.problem import problem
 from alexnet_server.served import Served
 
+_PAGE_SUFFIXES = (".css", ".js", ".svg")
 # The page loads nothing from elsewhere and runs no script but its own file.
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -59,11 +62,24 @@ def blueprint(served: Served) -> Blueprint:
 
     @routes.get("/")
     def page() -> ResponseReturnValue:
-        response: Response = current_app.send_static_file("index.html")
+        response = _page_file("index.html")
         response.headers["Content-Security-Policy"] = _PAGE_POLICY
         return response
 
+    @routes.get("/page/<name>")
+    def page_file(name: str) -> ResponseReturnValue:
+        if not name.endswith(_PAGE_SUFFIXES):
+            raise NotFound
+        return _page_file(name)
+
     return routes
+
+
+def _page_file(name: str) -> Response:
+    try:
+        return send_from_directory(Path(__file__).parents[1] / "page", name)
+    except OverflowError as error:  # Werkzeug's, on a date header past the year 9999
+        raise BadRequest("a date in the headers is none") from error
 
 
 def _index(served: Served) -> dict[str, object]:

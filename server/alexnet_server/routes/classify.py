@@ -73,7 +73,7 @@ def _look(
     limits = served.settings.limits
     count = parameters.choice("views", 1, VIEW_COUNTS)
     given = uploads.read(request, limits, count).uploads
-    return [upload.filename for upload in given], look(given, count, served.engine, limits)
+    return [upload.filename for upload in given], look(served, given, count)
 
 
 def _results(

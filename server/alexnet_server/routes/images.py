@@ -104,7 +104,7 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
     @routes.post("/images/delete")
     def delete_where() -> ResponseReturnValue:
         Parameters(request.args, ())
-        body = json_body(request)
+        body = json_body(request, limits)
         wanted = body.get("label")
         if body.keys() == {"label"} and isinstance(wanted, str):
             return {"deleted": served.pictures().delete_label(label(wanted, limits))}

@@ -32,7 +32,7 @@ def blueprint(served: Served) -> Blueprint:
     def search() -> ResponseReturnValue:
         if request.mimetype == "application/json":
             wanted = _wanted(served, Parameters(request.args, _FILTERS))
-            features = _given_features(served.pictures().binding.units)
+            features = _given_features(served)
             found = served.pictures().search(features, **wanted)
             results: list[dict[str, Any]] = [{"filename": None, "neighbors": _show(found)}]
             return {"model": served.model(), "results": results}
@@ -55,7 +55,7 @@ def _search_pictures(served: Served) -> ResponseReturnValue:
     count = parameters.choice("views", served.pictures().binding.views, VIEW_COUNTS)
     limits = served.settings.limits
     given = uploads.read(request, limits, count).uploads
-    seen = look(given, count, served.engine, limits)
+    seen = look(served, given, count)
     if len(seen) == 1 and isinstance(seen[0], PictureError):
         return picture_problem(seen[0])
     results = []
@@ -79,8 +79,9 @@ def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def _given_features(units: int) -> Values:
-    body = json_body(request)
+def _given_features(served: Served) -> Values:
+    units = served.pictures().binding.units
+    body = json_body(request, served.settings.limits)
     given = body.get("features")
     if body.keys() != {"features"} or not isinstance(given, list) or len(given) != units:
         raise BadRequest(f'the body must be {{"features": [{units} numbers]}}')

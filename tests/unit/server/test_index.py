@@ -200,6 +200,39 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         open_index(tmp_path / "file" / "index.sqlite", BINDING)
 
 
+OPENER = """
+import sys
+from pathlib import Path
+from alexnet_server.index.pictures import open_index
+from alexnet_server.index.records import Binding
+print("ready", flush=True)
+sys.stdin.readline()
+print(open_index(Path(sys.argv[1]), Binding("digest-one", 64)).count())
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_two_servers_that_start_together_share_a_new_file(tmp_path: Path, attempt: int) -> None:
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, str(tmp_path / "index.sqlite")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for opener in openers:
+        assert opener.stdout.readline() == "ready\n"
+    for opener in openers:
+        opener.stdin.write("go\n")
+        opener.stdin.flush()
+    for opener in openers:
+        answer, complaint = opener.communicate(timeout=30)
+        assert answer == "0\n", complaint
+
+
 WRITER = """
 import sys
 import numpy as np
