@@ -7,7 +7,8 @@ RUNS       ?= runs
 INDEX      ?= data/index.sqlite
 DIGITS     ?= data/digits
 # What to serve: DATA=a folder of class folders to train on (FIT="--epochs 5" changes the recipe),
-# or CHECKPOINT=a run folder (PICTURES=photos to prove it on, if it has none beside it); with neither, what is deployed, or else the starter model.
+# or CHECKPOINT=a run folder (PICTURES=photos to prove it on, if it has none beside it); with
+# neither, what is deployed, or else the starter model.
 DATA       ?=
 CHECKPOINT ?=
 PICTURES   ?=

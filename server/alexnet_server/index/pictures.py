@@ -105,9 +105,9 @@ class PictureIndex:
         """Features as they were stored, float32 [units].  Raises PictureNotFound."""
         return np.frombuffer(self._one("features", picture_id)[0], _STORED)
 
-    def count(self, label: str | None = None) -> int:
-        """Number of pictures, of one label if given."""
-        where, values = self._where(label)
+    def count(self) -> int:
+        """Number of pictures."""
+        where, values = self._where(None)
         with self._database.reading() as connection:
             return int(
                 connection.execute(f"SELECT count(*) FROM pictures WHERE {where}", values).get  # noqa: S608
@@ -163,13 +163,9 @@ class PictureIndex:
         ``features`` float32 [units]; ``excluding`` leaves out one id.  Equal distances stand in
         the order in which the pictures were first stored.
         """
-        where, values = self._where(label)
         candidates = Candidates(features, k, max_distance)
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT picture, features FROM pictures WHERE {where} AND id IS NOT ?",  # noqa: S608
-                (*values, excluding),
-            )
+            rows = connection.execute(*self._scan(label, excluding))
             while chunk := list(islice(rows, _SCAN_ROWS)):
                 candidates.offer(
                     np.array([picture for picture, _ in chunk]), _matrix(chunk, len(features))
@@ -190,10 +186,17 @@ class PictureIndex:
 
     def _where(self, label: str | None) -> tuple[str, tuple[Any, ...]]:
         if label is None:
-            # "+" keeps SQLite from the index on (generation, id): in a scan of nearly every row
-            # it would only fetch them in another order than they lie in the file.
-            return "+generation = ?", (self._generation,)
+            return "generation = ?", (self._generation,)
         return "generation = ? AND label = ?", (self._generation, label)
+
+    def _scan(self, label: str | None, excluding: str | None) -> tuple[str, tuple[Any, ...]]:
+        where, values = self._where(label)
+        if label is None:
+            # "+" keeps SQLite from the index on (generation, id): for nearly every row it would
+            # only fetch them in another order than they lie in the file.
+            where = f"+{where}"
+        select = f"SELECT picture, features FROM pictures WHERE {where} AND id IS NOT ?"  # noqa: S608
+        return select, (*values, excluding)
 
     def _one(self, columns: str, picture_id: str) -> tuple[Any, ...]:
         with self._database.reading() as connection:

@@ -98,18 +98,27 @@ def test_the_same_bytes_again_keep_what_is_not_said(
     assert index.get("a").label == "cat"
 
 
+def plan(index: PictureIndex, select: str, values: tuple[object, ...]) -> str:
+    with index._database.reading() as connection:
+        return str(list(connection.execute(f"EXPLAIN QUERY PLAN {select}", values)))
+
+
 @pytest.mark.parametrize("label", [None, "even"])
 def test_a_search_sorts_no_features(index: PictureIndex, label: str | None) -> None:
     """SQLite would write all of them to a temporary file to put rows in order."""
+    found = plan(index, *index._scan(label, None))
+    assert "TEMP B-TREE" not in found
+    assert ("SCAN" in found) == (label is None)
+
+
+@pytest.mark.parametrize("label", [None, "even"])
+def test_pages_and_counts_read_an_index(index: PictureIndex, label: str | None) -> None:
     where, values = index._where(label)
-    with index._database.reading() as connection:
-        plan = list(
-            connection.execute(
-                f"EXPLAIN QUERY PLAN SELECT picture, features FROM pictures WHERE {where}", values
-            )
-        )
-    assert "TEMP B-TREE" not in str(plan)
-    assert ("SCAN" in str(plan)) == (label is None)
+    count = plan(index, f"SELECT count(*) FROM pictures WHERE {where}", values)
+    assert "USING COVERING INDEX" in count
+    page = plan(index, f"SELECT id FROM pictures WHERE {where} AND id > '' ORDER BY id", values)
+    assert "SEARCH" in page
+    assert "TEMP B-TREE" not in page
 
 
 def test_a_failed_upsert_stores_nothing(index: PictureIndex, features: np.ndarray) -> None:
