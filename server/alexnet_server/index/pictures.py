@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet_server.engine import Values
-from alexnet_server.errors import IndexMismatch, PictureNotFound
+from alexnet_server.errors import PictureNotFound
 from alexnet_server.index.database import Database
+from alexnet_server.index.generation import find_generation
 from alexnet_server.index.nearest import Candidates
 from alexnet_server.index.records import (
     Binding,
@@ -39,7 +40,7 @@ class PictureIndex:
         """Find the binding's generation, or begin an empty one.  Raises IndexMismatch."""
         self.binding = binding
         self._database = database
-        self._generation = _generation(database, binding)
+        self._generation = find_generation(database, binding)
 
     def upsert(self, entries: list[NewPicture | Repeat]) -> list[Upserted]:
         """Store pictures in one transaction; on return they are durable.
@@ -209,27 +210,6 @@ class PictureIndex:
 def open_index(path: Path, binding: Binding) -> PictureIndex:
     """Open an index file for one model.  Raises IndexMismatch or StorageFailed."""
     return PictureIndex(Database(path), binding)
-
-
-def _generation(database: Database, binding: Binding) -> int:
-    key = (binding.model_digest, binding.layer, binding.views, binding.metric)
-    select = (
-        "SELECT generation, units FROM generations"
-        " WHERE model_digest = ? AND layer = ? AND views = ? AND metric = ?"
-    )
-    with database.writing() as connection:
-        connection.execute(
-            "INSERT INTO generations (model_digest, layer, views, metric, units, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*key, binding.units, datetime.now(UTC).isoformat(timespec="seconds")),
-        )
-        ((generation, units),) = connection.execute(select, key)
-    if units != binding.units:
-        raise IndexMismatch(
-            f"the index holds features of {units} units for model {binding.model_digest}, "
-            f"the served model gives {binding.units}"
-        )
-    return int(generation)
 
 
 def _row(
