@@ -47,7 +47,7 @@ test: $(READY)
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy server/alexnet_pixels server/alexnet_server export/alexnet_export client/alexnet_client training/alexnet_training
+	$(BIN)/mypy server/alexnet_pixels server/alexnet_repository server/alexnet_server export/alexnet_export client/alexnet_client training/alexnet_training
 
 setup: $(READY)
 

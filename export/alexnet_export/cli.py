@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alexnet_export.commands import deploy, show
 from alexnet_export.errors import ExportError
+from alexnet_repository.errors import RepositoryError
 
 _COMMANDS = (deploy, show)
 _EPILOG = """examples:
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except (ExportError, OSError) as error:
+    except (ExportError, RepositoryError, OSError) as error:
         print(f"alexnet-export: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

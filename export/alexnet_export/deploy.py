@@ -22,8 +22,6 @@ from alexnet_export.graph import (
     tower_graphs,
 )
 from alexnet_export.model_config import (
-    ENSEMBLE,
-    LABELS_FILE,
     ensemble_config,
     instance_group,
     part_config,
@@ -33,15 +31,15 @@ from alexnet_export.pictures import proof_views
 from alexnet_export.repository import (
     is_intact,
     locked,
-    read_manifest,
     staging,
     switch,
     write_manifest,
 )
+from alexnet_repository.errors import NothingDeployed
+from alexnet_repository.files import ENSEMBLE, GOLDEN_FILE, LABELS_FILE, read_manifest
 
 Layout = Literal["towers", "single"]
 LAYOUTS: tuple[Layout, ...] = ("towers", "single")
-GOLDEN_FILE = "golden.npz"
 _GOLDEN_PICTURES = 8
 
 
@@ -66,7 +64,7 @@ def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
         instance_group(device)
     repository = wanted.repository.resolve()  # a link stays a link to what is exchanged
     with locked(repository):
-        current = read_manifest(repository)
+        current = _current(repository)
         if current and _is_same(current, digest, wanted) and is_intact(repository, current):
             return current, False
         images = proof_views(place, wanted.pictures)
@@ -84,9 +82,14 @@ def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
             _write_golden(stage, images, by_towers)
             write_manifest(stage, manifest)
             switch(stage, repository)
-    written = read_manifest(repository)
-    assert written is not None
-    return written, True
+    return read_manifest(repository), True
+
+
+def _current(repository: Path) -> dict[str, Any] | None:
+    try:
+        return read_manifest(repository)
+    except NothingDeployed:
+        return None
 
 
 def _is_same(current: dict[str, Any], digest: str, wanted: Deployment) -> bool:

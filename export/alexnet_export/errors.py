@@ -4,7 +4,9 @@ ExportError
 ├── CheckpointError    the checkpoint is missing, damaged or of another kind
 ├── PicturesError      no pictures to prove the export on
 ├── ParityError        towers and single do not give the same numbers
-└── RepositoryError    the repository cannot be written, read or switched
+└── DeployError        the repository cannot be written or switched
+
+What is wrong with a repository that was found is alexnet_repository.errors.RepositoryError.
 """
 
 from __future__ import annotations
@@ -26,5 +28,5 @@ class ParityError(ExportError):
     """Towers and single do not give the same numbers."""
 
 
-class RepositoryError(ExportError):
-    """The repository cannot be written, read or switched."""
+class DeployError(ExportError):
+    """The repository cannot be written or switched."""

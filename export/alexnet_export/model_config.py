@@ -8,9 +8,8 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from alexnet_export.errors import ExportError
 from alexnet_export.graph import PROBABILITIES, Graph, Port
+from alexnet_repository.files import ENSEMBLE, LABELS_FILE
 
-ENSEMBLE = "alexnet"
-LABELS_FILE = "labels.txt"
 MAX_BATCH = 64
 _DTYPES = {TensorProto.FLOAT: triton.TYPE_FP32, TensorProto.UINT8: triton.TYPE_UINT8}
 

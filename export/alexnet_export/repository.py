@@ -16,37 +16,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alexnet_export.checkpoint import file_digest, sync, write_whole
-from alexnet_export.errors import RepositoryError
-from alexnet_export.model_config import ENSEMBLE
+from alexnet_export.checkpoint import sync, write_whole
+from alexnet_export.errors import DeployError
+from alexnet_repository.files import MANIFEST, file_digest, model_files
 
-MANIFEST = Path(ENSEMBLE, "manifest.json")
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2)
 
 
-def read_manifest(root: Path) -> dict[str, Any] | None:
-    """The deployed manifest, or None where nothing is deployed.
-
-    Raises RepositoryError where it cannot be read.
-    """
-    try:
-        return dict(json.loads((root / MANIFEST).read_text()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise RepositoryError(f"{root / MANIFEST} cannot be read: {error}") from error
-
-
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold the repository's lock: one deploy at a time.  Raises RepositoryError if it is taken."""
+    """Hold the repository's lock: one deploy at a time.  Raises DeployError if it is taken."""
     root.parent.mkdir(parents=True, exist_ok=True)
     with _beside(root, "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RepositoryError(
+            raise DeployError(
                 f"another deploy to {root} is under way: wait for it to end"
             ) from error
         yield
@@ -85,7 +71,7 @@ def is_intact(root: Path, manifest: dict[str, Any]) -> bool:
 def switch(stage: Path, root: Path) -> None:
     """Put ``stage`` in the place of ``root`` in one step; the former root is then in ``stage``.
 
-    Raises RepositoryError where the filesystem cannot exchange two folders.
+    Raises DeployError where the filesystem cannot exchange two folders.
     """
     for place in (stage, *stage.rglob("*")):
         sync(place)
@@ -102,16 +88,12 @@ def switch(stage: Path, root: Path) -> None:
                 "; two folders are exchanged, so it must lie on a local filesystem (ext4, xfs, "
                 "...) and not be a mount point itself: deploy to a folder inside the mount"
             )
-        raise RepositoryError(f"{root} cannot be switched: {os.strerror(code)}{hint}")
+        raise DeployError(f"{root} cannot be switched: {os.strerror(code)}{hint}")
     sync(root.parent)
 
 
 def _digests(root: Path) -> dict[str, str]:
-    return {
-        path.relative_to(root).as_posix(): file_digest(path)
-        for path in sorted(root.glob("*/**/*"))
-        if path.is_file() and path != root / MANIFEST
-    }
+    return {name: file_digest(path) for name, path in model_files(root).items()}
 
 
 def _beside(root: Path, purpose: str) -> Path:

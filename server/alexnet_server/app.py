@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
+from alexnet_repository.repository import Repository
 from alexnet_server import problem
 from alexnet_server.errors import IndexMismatch, RequestError, StorageFailed
 from alexnet_server.index.pictures import PictureIndex, open_index
 from alexnet_server.index.records import Binding
-from alexnet_server.repository import Repository
 from alexnet_server.routes import about, classify, images, search
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
@@ -40,12 +40,8 @@ def create_app(served: Served) -> Flask:
 
 def open_pictures(settings: Settings, repository: Repository) -> PictureIndex | RequestError:
     """The index of the served model, or what keeps it from opening."""
-    units = next(
-        output.dims[0]
-        for output in repository.config("alexnet").output
-        if output.name == "features"
-    )
+    binding = Binding(repository.digest, repository.feature_units)
     try:
-        return open_index(settings.index_path, Binding(repository.digest, units))
+        return open_index(settings.index_path, binding)
     except (IndexMismatch, StorageFailed) as error:
         return error

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from alexnet_repository.errors import RepositoryError
 from alexnet_server import settings
 from alexnet_server.errors import ServerError
 from alexnet_server.serve import serve
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         serve(settings.parse(options, os.environ))
-    except (ServerError, OSError) as error:
+    except (ServerError, RepositoryError, OSError) as error:
         print(f"alexnet-server: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

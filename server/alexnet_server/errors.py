@@ -2,7 +2,7 @@
 
 ServerError                          raised before or while serving
 ├── SettingsError                    a flag or ALEXNET_* variable is unknown or ill-typed
-├── RepositoryError                  the model repository is missing, changed or unfit for here
+├── EngineError                      the model cannot be run on this machine
 └── RequestError                     answers a request, as application/problem+json (RFC 9457)
     ├── BadRequest            400    bad_request
     │   ├── BadParameter      400    bad_parameter        unknown, ill-typed or out of range
@@ -16,7 +16,8 @@ ServerError                          raised before or while serving
     └── StorageFailed         507    storage_failed       the index could not be read or written
 
 A picture's own faults (alexnet_pixels.errors) answer as 413 picture_too_large,
-415 unsupported_format, 422 empty_picture and 422 undecodable_picture.  What Flask itself refuses
+415 unsupported_format, 422 empty_picture and 422 undecodable_picture.  A repository's own
+(alexnet_repository.errors) keep the server from starting.  What Flask itself refuses
 answers as 404 not_found, 405 method_not_allowed, 413 request_too_large, 415
 unsupported_media_type or 400 bad_request; a fault of ours as 500 internal_error.
 """
@@ -40,8 +41,8 @@ class SettingsError(ServerError):
     """A flag or ALEXNET_* variable is unknown or ill-typed."""
 
 
-class RepositoryError(ServerError):
-    """The model repository is missing, changed or unfit for this machine."""
+class EngineError(ServerError):
+    """The model cannot be run on this machine."""
 
 
 class RequestError(ServerError):

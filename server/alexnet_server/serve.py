@@ -12,10 +12,12 @@ from pathlib import Path
 
 from waitress import create_server
 
+from alexnet_repository.errors import RepositoryError
+from alexnet_repository.files import deployed
+from alexnet_repository.repository import Repository, open_repository
 from alexnet_server.app import create_app, open_pictures
 from alexnet_server.engine.local import LocalEngine
-from alexnet_server.errors import RepositoryError, RequestError
-from alexnet_server.repository import Repository, deployed, open_repository
+from alexnet_server.errors import RequestError
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
 
@@ -29,7 +31,7 @@ _BACKSTOP_BYTES = 64 * 1024  # above Flask's own limit, whose refusal is the cle
 def serve(settings: Settings) -> None:
     """Load, check and listen until SIGINT or SIGTERM.
 
-    Raises RepositoryError, or OSError where the address is taken.
+    Raises RepositoryError, EngineError, or OSError where the address is taken.
     """
     repository, engine = _load(settings.repository)
     index = open_pictures(settings, repository)

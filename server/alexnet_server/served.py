@@ -6,10 +6,10 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from alexnet_repository.repository import Repository
 from alexnet_server.engine import Engine
 from alexnet_server.errors import RequestError
 from alexnet_server.index.pictures import PictureIndex
-from alexnet_server.repository import Repository
 from alexnet_server.settings import Settings
 
 

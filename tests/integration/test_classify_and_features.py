@@ -9,8 +9,8 @@ import pytest
 
 from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
+from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalEngine
-from alexnet_server.repository import open_repository
 from tests.conftest import Serving
 
 

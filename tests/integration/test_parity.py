@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from alexnet_export.checkpoint import load_checkpoint
+from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalEngine
-from alexnet_server.repository import open_repository
 from alexnet_training import grouped, network
 from alexnet_training.augmentation import network_input
 from tests.photos import crops

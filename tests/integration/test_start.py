@@ -13,12 +13,12 @@ import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
+from alexnet_repository.repository import Repository
 from alexnet_server import serve as serving
 from alexnet_server.engine.local import LocalEngine
-from alexnet_server.repository import Repository
 from tests.running_server import clean_environment, command, running_server
 
-NOT_NEEDED = ("torch", "onnx", "sklearn", "safetensors", "alexnet_export", "alexnet_training")
+NOT_NEEDED = ("torch", "sklearn", "safetensors", "alexnet_export", "alexnet_training")
 SERVE_WITHOUT = """
 import sys
 sys.path.insert(0, "")
@@ -31,7 +31,7 @@ from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_server.app import create_app, open_pictures
 from alexnet_server.engine.local import LocalEngine
-from alexnet_server.repository import open_repository
+from alexnet_repository.repository import open_repository
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from pathlib import Path
@@ -44,7 +44,7 @@ print(answer.status_code, sorted(set({names!r}) & {{name.split(".")[0] for name 
 """
 
 
-def test_serving_needs_neither_torch_nor_onnx(
+def test_serving_needs_no_torch(
     single_repository: Path, photos: Path, tmp_path: Path
 ) -> None:
     picture = photos / "flower" / "1.jpg"

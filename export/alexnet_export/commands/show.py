@@ -6,8 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from alexnet_export.errors import ExportError
-from alexnet_export.repository import read_manifest
+from alexnet_repository.files import read_manifest
 
 
 def add(commands: Any) -> None:  # noqa: ANN401 (argparse does not name the type)
@@ -17,8 +16,5 @@ def add(commands: Any) -> None:  # noqa: ANN401 (argparse does not name the type
 
 
 def _run(options: argparse.Namespace) -> int:
-    manifest = read_manifest(options.repository)
-    if manifest is None:
-        raise ExportError(f"nothing is deployed in {options.repository}")
-    print(json.dumps(manifest, indent=2, sort_keys=True))
+    print(json.dumps(read_manifest(options.repository), indent=2, sort_keys=True))
     return 0

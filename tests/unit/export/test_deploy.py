@@ -17,10 +17,10 @@ from alexnet_export.cli import main
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.errors import (
     CheckpointError,
+    DeployError,
     ExportError,
     ParityError,
     PicturesError,
-    RepositoryError,
 )
 from alexnet_export.graph import tower_graphs
 from alexnet_export.parity import Answers, compare, require
@@ -172,7 +172,7 @@ def test_golden_pictures_are_spread_over_the_classes(towers_repository: Path) ->
 def test_two_deploys_at_once(narrow_checkpoint: Path, tmp_path: Path) -> None:
     with (tmp_path / "repository.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(RepositoryError, match="another deploy"):
+        with pytest.raises(DeployError, match="another deploy"):
             deploy(narrow_checkpoint, Deployment(tmp_path / "repository"))
 
 
@@ -226,7 +226,7 @@ def test_command_line(
 ) -> None:
     root = tmp_path / "repository"
     assert main(["show", "--repository", str(root)]) == 1
-    assert "nothing is deployed" in capsys.readouterr().err
+    assert "no model is deployed" in capsys.readouterr().err
     assert (
         main(["deploy", str(narrow_checkpoint), "--repository", str(root), "--layout", "single"])
         == 0

@@ -22,11 +22,11 @@ from referencing.jsonschema import DRAFT202012
 import alexnet_server
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
+from alexnet_repository.repository import open_repository
 from alexnet_server import problem, settings
 from alexnet_server.app import create_app, open_pictures
 from alexnet_server.engine.local import LocalEngine
 from alexnet_server.errors import RequestError, picture_status
-from alexnet_server.repository import open_repository
 from alexnet_server.routes import classify, images, search
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings

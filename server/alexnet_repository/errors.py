@@ -1,0 +1,25 @@
+"""What can be wrong with a model repository.
+
+RepositoryError        root of the tree
+├── NothingDeployed    there is no manifest
+├── RepositoryChanged  a file differs from the manifest, is missing, or is not listed
+└── UnsafeGraph        a graph holds what ours never hold: external data, other operators, ...
+"""
+
+from __future__ import annotations
+
+
+class RepositoryError(Exception):
+    """Root of the tree; the message names the file, what is wrong with it and what to do."""
+
+
+class NothingDeployed(RepositoryError):
+    """There is no manifest."""
+
+
+class RepositoryChanged(RepositoryError):
+    """A file differs from the manifest, is missing, or is not listed in it."""
+
+
+class UnsafeGraph(RepositoryError):
+    """A graph holds what no graph of ours holds, or stands in another one's place."""
