@@ -4,7 +4,8 @@ ExportError
 ├── CheckpointError    the checkpoint is missing, damaged or of another kind
 ├── PicturesError      no pictures to prove the export on
 ├── ParityError        towers and single do not give the same numbers
-└── DeployError        the repository cannot be written or switched
+├── DeployError        the repository cannot be written or switched
+└── TritonError        a Triton server cannot be reached or refuses
 
 What is wrong with a repository that was found is alexnet_repository.errors.RepositoryError.
 """
@@ -30,3 +31,7 @@ class ParityError(ExportError):
 
 class DeployError(ExportError):
     """The repository cannot be written or switched."""
+
+
+class TritonError(ExportError):
+    """A Triton server cannot be reached or refuses."""

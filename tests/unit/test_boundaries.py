@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "alexnet_repository": set(),
     "alexnet_server": {"alexnet_pixels", "alexnet_repository"},
     "alexnet_export": {"alexnet_pixels", "alexnet_repository"},
-    "alexnet_training": {"alexnet_pixels", "alexnet_export"},
+    "alexnet_training": {"alexnet_pixels", "alexnet_repository", "alexnet_export"},
     "alexnet_client": set(),
 }
 NEVER = {

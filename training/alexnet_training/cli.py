@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from alexnet_export.errors import ExportError
+from alexnet_repository.errors import RepositoryError
 from alexnet_training.errors import Interrupted, RecipeError, TrainingError
 from alexnet_training.interrupt import deferred_interrupts
 from alexnet_training.memory import keep_memory
@@ -22,6 +23,7 @@ examples:
   alexnet-train fit photos --out runs/photos --epochs 60 --batch-size 128
   alexnet-train fit photos --out runs/more --from runs/photos
   alexnet-train evaluate runs/starter data/digits --views 10
+  alexnet-train parity runs/starter --repository model_repository --triton localhost:8001
 
 The same fit command again resumes an interrupted run.  Results go to stdout, messages to stderr.
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alexnet-train: interrupted", file=sys.stderr)
         return 130
-    except (TrainingError, ExportError, OSError) as error:
+    except (TrainingError, ExportError, RepositoryError, OSError) as error:
         print(f"alexnet-train: {error}", file=sys.stderr)
         return 1
     return 0
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_fit, _add_evaluate, _add_digits):
+    for add in (_add_fit, _add_evaluate, _add_parity, _add_digits):
         add(commands)
     return parser
 
@@ -123,6 +125,22 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_common(parser)
 
 
+def _add_parity(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands, "parity", _parity, "PyTorch, ONNX Runtime and Triton on the same pictures"
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a run or its weights")
+    parser.add_argument(
+        "--repository",
+        type=Path,
+        default=Path("model_repository"),
+        metavar="FOLDER",
+        help="where it is deployed; its manifest keeps the table",
+    )
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="photos to compare on")
+    parser.add_argument("--triton", metavar="HOST:PORT", help="a Triton that serves the repository")
+
+
 def _add_digits(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "digits", _digits, "write scikit-learn's 1,797 digits as photos")
     parser.add_argument("out", type=Path, metavar="OUT", help="nothing is done where it exists")
@@ -176,6 +194,17 @@ def _evaluate(options: argparse.Namespace) -> None:
             between=between,
         )
     print(json.dumps({**asdict(accuracy), "views": options.views, "skipped": len(skipped)}))
+
+
+def _parity(options: argparse.Namespace) -> None:
+    with deferred_interrupts("stopped; nothing was noted") as between:
+        from alexnet_export.parity_table import markdown  # noqa: PLC0415
+        from alexnet_training.parity import measure  # noqa: PLC0415
+
+        table = measure(
+            options.checkpoint, options.repository, options.pictures, options.triton, between
+        )
+    print(markdown(table))
 
 
 def _digits(options: argparse.Namespace) -> None:
