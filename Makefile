@@ -13,13 +13,15 @@ DATA       ?=
 CHECKPOINT ?=
 PICTURES   ?=
 FIT        ?=
+# What make triton allows: none, or explicit (models are loaded and unloaded on request).
+CONTROL    ?= none
 
 RUN   := $(RUNS)/$(notdir $(abspath $(DATA)))
 BIN   := .venv/bin
 READY := .venv/ready
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: serve starter test check setup clean
+.PHONY: serve starter triton test check setup clean
 
 serve: $(READY)
 ifneq ($(CHECKPOINT),)
@@ -40,6 +42,12 @@ starter: $(READY)
 	$(BIN)/alexnet-train fit "$(DIGITS)" --out "$(RUNS)/starter" --preset starter \
 		--about "The starter model: it knows the handwritten digits 0 to 9 and nothing else."
 	$(BIN)/alexnet-export deploy "$(RUNS)/starter" --repository "$(REPOSITORY)"
+
+# A real Triton on what is deployed (with CPU placement), on this machine's ports 8000 to 8002.
+# CONTROL=explicit lets `alexnet-export reload --triton localhost:8001` bring it to a new deploy.
+triton: $(READY)
+	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
+	$(BIN)/python deploy/local_triton/start.py --repository "$(REPOSITORY)" --model-control $(CONTROL)
 
 test: $(READY)
 	$(BIN)/pytest

@@ -36,11 +36,12 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_server(repository: Path, index: Path) -> Iterator[RunningServer]:
+def running_server(repository: Path, index: Path, *flags: str) -> Iterator[RunningServer]:
     process = subprocess.Popen(
         [
             *(command("alexnet-server"), "serve", "--port", "0"),
             *("--repository", str(repository), "--index", f"sqlite:///{index}"),
+            *flags,
         ],
         stderr=subprocess.PIPE,
         text=True,

@@ -6,15 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from alexnet_export.commands import deploy, show
+from alexnet_export.commands import deploy, reload, rollback, show, verify
 from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
 
-_COMMANDS = (deploy, show)
+_COMMANDS = (deploy, show, verify, rollback, reload)
 _EPILOG = """examples:
   alexnet-export deploy runs/flowers --repository model_repository
   alexnet-export deploy runs/flowers --devices cuda:0,cuda:1     two GPUs, a tower each
   alexnet-export show --repository model_repository
+  alexnet-export verify                              would a server start on it?
+  alexnet-export rollback                            back to the version before
 
 exit codes: 0 done, 1 refused or failed (the message says why), 2 usage, 130 Ctrl-C
 """

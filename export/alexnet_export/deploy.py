@@ -4,104 +4,113 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 
+from alexnet_export.carried import carry
 from alexnet_export.checkpoint import METRICS_FILE, Checkpoint, load_checkpoint, weights_path
 from alexnet_export.errors import CheckpointError
+from alexnet_export.exporters import exporter_versions
 from alexnet_export.graph import (
     Graph,
     answer_ports,
     conv1_graph,
     images_port,
-    single_graph,
-    tower_graphs,
 )
+from alexnet_export.kept import next_version, prune, version_of
 from alexnet_export.model_config import (
     ensemble_config,
     instance_group,
     part_config,
 )
-from alexnet_export.parity import Answers, Images, Parity, compare, require, run
-from alexnet_export.pictures import proof_views
-from alexnet_export.repository import (
-    is_intact,
-    locked,
-    staging,
-    switch,
-    write_manifest,
-)
-from alexnet_repository.errors import NothingDeployed
+from alexnet_export.parity import Answers, Images
+from alexnet_export.precision import MAX_TOP1_LOSS, Precision, require_device
+from alexnet_export.proof import Asked, Layout, Proof, is_calibrated_alike, prove
+from alexnet_export.repository import is_intact, locked, publish, staging
+from alexnet_repository.errors import RepositoryError
 from alexnet_repository.files import ENSEMBLE, GOLDEN_FILE, LABELS_FILE, read_manifest
 
-Layout = Literal["towers", "single"]
-LAYOUTS: tuple[Layout, ...] = ("towers", "single")
 _GOLDEN_PICTURES = 8
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is asked for: where to, how cut, and on which devices (``cpu``, ``cuda:N``)."""
+    """What is asked for: where to, how cut, on which devices (``cpu``, ``cuda:N``), how precise.
+
+    ``keep`` former roots stay beside the repository, to roll back to.  int8 is calibrated on the
+    pictures in the folder ``calibration``, or on half of those it is proven on, and measured on
+    the others; fp16 and int8 may lose ``max_top1_loss`` points of top-1.
+    """
 
     repository: Path
     layout: Layout = "towers"
     devices: tuple[str, ...] = ("cpu",)
     pictures: Path | None = None
+    keep: int = 2
+    precision: Precision = "fp32"
+    calibration: Path | None = None
+    max_top1_loss: float = MAX_TOP1_LOSS
+
+    @property
+    def asked(self) -> Asked:
+        """How to prove it."""
+        return Asked(self.precision, self.pictures, self.calibration, self.max_top1_loss)
 
 
 def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
     """Deploy a checkpoint (run folder or weights file); returns the manifest and whether new.
 
-    The same checkpoint in the same layout on the same devices is not built again.  Raises
-    ExportError; the former repository then stays as it was.
+    The same checkpoint in the same layout and precision on the same devices is not built again.
+    Raises ExportError; the former repository then stays as it was.
     """
     checkpoint, digest = load_checkpoint(place)
     for device in wanted.devices:
         instance_group(device)
+    require_device(wanted.precision, wanted.devices)
     repository = wanted.repository.resolve()  # a link stays a link to what is exchanged
     with locked(repository):
         current = _current(repository)
-        if current and _is_same(current, digest, wanted) and is_intact(repository, current):
+        if (
+            current
+            and _is_same(current, digest, wanted)
+            and is_calibrated_alike(current, checkpoint, place, wanted.asked)
+            and is_intact(repository, current)
+        ):
+            prune(repository, wanted.keep)
             return current, False
-        images = proof_views(place, wanted.pictures)
-        towers, single = tower_graphs(checkpoint), single_graph(checkpoint)
-        by_towers = run(towers, images, "towers")
-        parity = compare(by_towers, run([single], images, "single"))
-        require(parity)
-        parts = towers if wanted.layout == "towers" else [single]
-        number = 1 + (int(current["model"]["version"]) if current else 0)
-        manifest = _manifest(checkpoint, digest, number, wanted, parity)
+        proof = prove(checkpoint, place, wanted.asked)
+        parts = proof.parts[wanted.layout]
+        number, former = next_version(repository), version_of(repository)
+        manifest = _manifest(checkpoint, digest, number, wanted, proof)
         manifest["metrics"] = _metrics(place, digest)
         with staging(repository) as stage:
             _write_parts(stage, [*parts, conv1_graph(checkpoint)], wanted.devices, number)
             _write_ensemble(stage, checkpoint, parts, number)
-            _write_golden(stage, images, by_towers)
-            write_manifest(stage, manifest)
-            switch(stage, repository)
+            _write_golden(stage, proof.images, proof.answers[wanted.layout])
+            carry(repository, stage, manifest)
+            publish(stage, repository, manifest)
+        prune(repository, wanted.keep, former)
     return read_manifest(repository), True
 
 
 def _current(repository: Path) -> dict[str, Any] | None:
     try:
         return read_manifest(repository)
-    except NothingDeployed:
+    except RepositoryError:  # none, or a damaged one, which a deploy replaces
         return None
 
 
 def _is_same(current: dict[str, Any], digest: str, wanted: Deployment) -> bool:
-    return (current["model"]["digest"], current["layout"], current["devices"]) == (
-        digest,
-        wanted.layout,
-        list(wanted.devices),
-    )
+    keys = ("layout", "devices", "precision")
+    asked = [wanted.layout, list(wanted.devices), wanted.precision]
+    return current["model"]["digest"] == digest and [current.get(key) for key in keys] == asked
 
 
 def _manifest(
-    checkpoint: Checkpoint, digest: str, number: int, wanted: Deployment, parity: Parity
+    checkpoint: Checkpoint, digest: str, number: int, wanted: Deployment, proof: Proof
 ) -> dict[str, Any]:
     return {
         "format": 1,
@@ -109,13 +118,13 @@ def _manifest(
         "dialect": checkpoint.dialect.name,
         "layout": wanted.layout,
         "devices": list(wanted.devices),
-        "precision": "fp32",
+        "precision": wanted.precision,
+        "precision_loss": proof.loss and proof.loss.as_json(),
+        "calibration": proof.calibration,
         "classes": list(checkpoint.classes),
         "about": checkpoint.about,
-        "parity": parity.as_json(),
-        "versions": {
-            name: version(name) for name in ("alexnet-export", "numpy", "onnx", "onnxruntime")
-        },
+        "parity": proof.parity.as_json(),
+        "versions": exporter_versions(),
     }
 
 

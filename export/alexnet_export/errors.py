@@ -4,6 +4,7 @@ ExportError
 ├── CheckpointError    the checkpoint is missing, damaged or of another kind
 ├── PicturesError      no pictures to prove the export on
 ├── ParityError        towers and single do not give the same numbers
+├── PrecisionError     a precision loses too much, or does not fit the devices
 ├── DeployError        the repository cannot be written or switched
 └── TritonError        a Triton server cannot be reached or refuses
 
@@ -27,6 +28,10 @@ class PicturesError(ExportError):
 
 class ParityError(ExportError):
     """Towers and single do not give the same numbers."""
+
+
+class PrecisionError(ExportError):
+    """A precision loses too much, or does not fit the devices."""
 
 
 class DeployError(ExportError):

@@ -2,6 +2,8 @@
 
 Every graph that reads pictures takes ``images`` uint8 [N, 224, 224, 3] and does the rest itself:
 mean, scale, layout and padding are inside.  N is free.  One file a graph, no external data.
+``half`` graphs hold weights and maps as float16, and so does what crosses between the towers;
+pictures stay uint8, ``features`` and ``probabilities`` float32.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ import onnx
 from onnx import TensorProto, helper
 
 from alexnet_export.checkpoint import Checkpoint
-from alexnet_export.layers import shapes
+from alexnet_export.layers import Layer, shapes
 from alexnet_export.nodes import NodeWriter
 from alexnet_export.stages import Stage, classifier_stage_name, stages
 
-_OPSET = 17
+_OPSET = 17  # of 2022: with this IR version, read by every Triton since 23.02
 _IR_VERSION = 9  # read by every ONNX Runtime since 1.14
 IMAGES = "images"
 FEATURES = "features"
@@ -34,52 +36,68 @@ class Port:
 
 @dataclass(frozen=True)
 class Graph:
-    """One model of the repository; ``tower`` says on whose device it runs."""
+    """One model of the repository; ``tower`` says on whose device it runs.
+
+    ``about`` says in a sentence or two what it computes, for a person.
+    """
 
     name: str
+    about: str
     tower: int
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     model: onnx.ModelProto
 
 
-def tower_graphs(checkpoint: Checkpoint) -> list[Graph]:
+def tower_graphs(checkpoint: Checkpoint, *, half: bool = False) -> list[Graph]:
     """The ``towers`` layout: two graphs a stage, then the classifier, in data order."""
     graphs: list[Graph] = []
-    sources = images_port(checkpoint)
+    source = _Source(images_port(checkpoint), None)
     for stage in stages(checkpoint.dialect):
         pair = [
-            _tower_graph(checkpoint, stage, tower, sources)
+            _tower_graph(checkpoint, stage, source, tower, half=half)
             for tower in range(checkpoint.dialect.towers)
         ]
         graphs += pair
-        sources = tuple(port for graph in pair for port in graph.outputs)
-    writer = NodeWriter(checkpoint, tower=None)
-    writer.answers(writer.both([port.name for port in sources]), FEATURES, PROBABILITIES)
+        ports = tuple(port for graph in pair for port in graph.outputs)
+        source = _Source(ports, stage.layers[-1])
+    writer = NodeWriter(checkpoint, tower=None, half=half)
+    writer.answers(source.value(writer), FEATURES, PROBABILITIES)
     name = classifier_stage_name(checkpoint.dialect)
-    graphs.append(_graph(name, 0, sources, answer_ports(checkpoint), writer))
+    about = (
+        f"{checkpoint.dialect.classifier}, the classifier, on the device of tower 0.\n"
+        f"It reads {source.about} of both towers, which side by side are the features."
+    )
+    outputs = answer_ports(checkpoint)
+    graphs.append(_graph(name, 0, source.ports, outputs, writer, about=about))
     return graphs
 
 
-def single_graph(checkpoint: Checkpoint) -> Graph:
+def single_graph(checkpoint: Checkpoint, *, half: bool = False) -> Graph:
     """The ``single`` layout: the same network in one graph, local layers as grouped ones."""
-    writer = NodeWriter(checkpoint, tower=None)
+    writer = NodeWriter(checkpoint, tower=None, half=half)
     value = writer.normalized(IMAGES)
     for stage in stages(checkpoint.dialect):
         for layer in stage.layers:
             value = writer.layer(layer, value)
     writer.answers(value, FEATURES, PROBABILITIES)
-    return _graph("s1_single", 0, images_port(checkpoint), answer_ports(checkpoint), writer)
+    about = "The whole network in one graph: both towers side by side, on one device."
+    inputs, outputs = images_port(checkpoint), answer_ports(checkpoint)
+    return _graph("s1_single", 0, inputs, outputs, writer, about=about)
 
 
 def conv1_graph(checkpoint: Checkpoint) -> Graph:
     """``images`` -> ``conv1`` float32 [N, 96, 55, 55]: the first maps after ReLU, for looking."""
     writer = NodeWriter(checkpoint, tower=None)
     first = checkpoint.dialect.convolutions[0]
-    writer.name_value(writer.convolution(first, writer.normalized(IMAGES)), first.name)
+    writer.output(writer.convolution(first, writer.normalized(IMAGES)), first.name)
     maps = shapes(checkpoint.dialect, len(checkpoint.classes))[0].activation
     port = Port(first.name, TensorProto.FLOAT, maps)
-    return _graph(first.name, 0, images_port(checkpoint), (port,), writer)
+    about = (
+        f"The maps of {first.name} after ReLU, of both towers, for looking at.\n"
+        "No step of the ensemble."
+    )
+    return _graph(first.name, 0, images_port(checkpoint), (port,), writer, about=about)
 
 
 def images_port(checkpoint: Checkpoint) -> tuple[Port, ...]:
@@ -96,22 +114,42 @@ def answer_ports(checkpoint: Checkpoint) -> tuple[Port, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What a stage reads: the pictures, or what ``layer`` gave in every tower."""
+
+    ports: tuple[Port, ...]
+    layer: Layer | None
+
+    @property
+    def about(self) -> str:
+        return "the pictures" if self.layer is None else self.layer.name
+
+    def value(self, writer: NodeWriter) -> str:
+        if self.layer is None:
+            return writer.normalized(IMAGES)
+        return writer.both([port.name for port in self.ports], self.layer)
+
+
 def _tower_graph(
-    checkpoint: Checkpoint, stage: Stage, tower: int, sources: tuple[Port, ...]
+    checkpoint: Checkpoint, stage: Stage, source: _Source, tower: int, *, half: bool
 ) -> Graph:
-    writer = NodeWriter(checkpoint, tower)
-    names = [port.name for port in sources]
-    value = writer.normalized(IMAGES) if names == [IMAGES] else writer.both(names)
+    writer = NodeWriter(checkpoint, tower, half=half)
+    value = source.value(writer)
     for layer in stage.layers:
         value = writer.layer(layer, value)
     last = stage.layers[-1].name
     output = f"{last}_tower{tower}"
-    writer.name_value(value, output)
+    writer.output(value, output)
     by_name = {shape.name: shape for shape in shapes(checkpoint.dialect, len(checkpoint.classes))}
     channels, *rest = by_name[last].output
     dims = (channels // checkpoint.dialect.towers, *rest)
-    port = Port(output, TensorProto.FLOAT, dims)
-    return _graph(f"{stage.name}_tower{tower}", tower, sources, (port,), writer)
+    port = Port(output, TensorProto.FLOAT16 if half else TensorProto.FLOAT, dims)
+    layers = ", ".join(layer.name for layer in stage.layers)
+    reads = source.about if source.layer is None else f"{source.about} of both towers"
+    about = f"{layers} of tower {tower}.\nIt reads {reads} and gives its own half of {last}."
+    name = f"{stage.name}_tower{tower}"
+    return _graph(name, tower, source.ports, (port,), writer, about=about)
 
 
 def _graph(
@@ -120,6 +158,8 @@ def _graph(
     inputs: tuple[Port, ...],
     outputs: tuple[Port, ...],
     writer: NodeWriter,
+    *,
+    about: str,
 ) -> Graph:
     graph = helper.make_graph(
         writer.nodes,
@@ -141,4 +181,4 @@ def _graph(
         ir_version=_IR_VERSION,
     )
     onnx.checker.check_model(model)
-    return Graph(name, tower, inputs, outputs, model)
+    return Graph(name, about, tower, inputs, outputs, model)

@@ -1,10 +1,17 @@
-"""The pictures an export is proven on: those kept beside the checkpoint, or a folder of yours."""
+"""The pictures an export is proven, measured and calibrated on.
+
+They are those kept beside the checkpoint, or of folders that the user names.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
 
 from alexnet_export.checkpoint import PICTURES_FILE, weights_path
 from alexnet_export.errors import PicturesError
@@ -14,7 +21,25 @@ from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import views
 
 _ENOUGH = 200
+_ENOUGH_TO_MEASURE = 1000  # one picture is then a tenth of a point of top-1
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Centre views, uint8 [n, 224, 224, 3], and their classes, int64 [n], where they are known."""
+
+    images: Images
+    labels: npt.NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, places: npt.NDArray[np.int64]) -> Pictures:
+        """The pictures at ``places``, int64 [m]."""
+        return Pictures(
+            self.images[places], self.labels[places] if self.labels is not None else None
+        )
 
 
 def proof_views(checkpoint: Path, folder: Path | None) -> Images:
@@ -23,11 +48,49 @@ def proof_views(checkpoint: Path, folder: Path | None) -> Images:
     From ``folder`` (searched in depth, unreadable files passed over) or else from the
     ``pictures.npz`` beside the checkpoint.  Raises PicturesError where there are none.
     """
-    pixels = _of_folder(folder) if folder else _of_checkpoint(checkpoint)
-    return np.concatenate([views(picture) for picture in pixels])
+    return _of_folder(folder, _ENOUGH)[0] if folder else _of_checkpoint(checkpoint, _ENOUGH).images
 
 
-def _of_checkpoint(place: Path) -> list[Images]:
+def measured_pictures(checkpoint: Path, folder: Path | None, classes: tuple[str, ...]) -> Pictures:
+    """Up to 1000 pictures, from where ``proof_views`` has them, to measure a precision on.
+
+    Those of a folder have known classes where every one lies in a folder named after a class.
+    """
+    if folder is None:
+        return _of_checkpoint(checkpoint, _ENOUGH_TO_MEASURE)
+    images, names = _of_folder(folder, _ENOUGH_TO_MEASURE)
+    if not set(names) <= set(classes):
+        return Pictures(images, None)
+    return Pictures(images, np.array([classes.index(name) for name in names]))
+
+
+def calibration_pictures(folder: Path | None, measured: Pictures) -> tuple[Images, Pictures]:
+    """The pictures to calibrate on, uint8 [n, 224, 224, 3], and those left to measure on.
+
+    Up to 200 of ``folder``; without one, every second picture of ``measured``.  No picture is in
+    both.  Raises PicturesError where none is left to measure on.
+    """
+    if folder is None:
+        images = measured.images[1::2]
+    else:
+        images, _ = _of_folder(folder, _ENOUGH)
+    used = {picture.tobytes() for picture in images}
+    left = [place for place, one in enumerate(measured.images) if one.tobytes() not in used]
+    if not left or not len(images):
+        raise PicturesError(
+            f"with {len(measured)} pictures to measure on and {len(images)} to calibrate on, none "
+            "is left that was not calibrated on: name others with --calibration FOLDER or "
+            "--pictures FOLDER"
+        )
+    return images, measured.take(np.array(left))
+
+
+def pictures_digest(images: Images) -> str:
+    """Hexadecimal sha256 of views, uint8 [n, 224, 224, 3]."""
+    return hashlib.sha256(images.tobytes()).hexdigest()
+
+
+def _of_checkpoint(place: Path, most: int) -> Pictures:
     path = weights_path(place).with_name(PICTURES_FILE)
     if not path.is_file():
         raise PicturesError(
@@ -35,23 +98,29 @@ def _of_checkpoint(place: Path) -> list[Images]:
             "split on with --pictures FOLDER"
         )
     with np.load(path, allow_pickle=False) as kept:
-        return list(kept["images"][:_ENOUGH])
+        images = np.concatenate([views(picture) for picture in kept["images"][:most]])
+        labels = kept["labels"][:most].astype(np.int64) if "labels" in kept else None
+        return Pictures(images, labels)
 
 
-def _of_folder(folder: Path) -> list[Images]:
+def _of_folder(folder: Path, most: int) -> tuple[Images, list[str]]:
+    """Centre views, and the name of the folder that each file lies in."""
     files = [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in _SUFFIXES and path.is_file()
     ]
-    # Spread evenly, so that every class folder has its share.
-    chosen = np.linspace(0, len(files) - 1, min(_ENOUGH, len(files))).round().astype(np.int64)
     found: list[Images] = []
-    for number in chosen:
+    names: list[str] = []
+    # Spread evenly, so that every class folder has its share.
+    chosen = np.linspace(0, len(files) - 1, min(most, len(files))).round().astype(np.int64)
+    for place in tqdm(chosen, desc=folder.name, unit="picture", disable=None):
+        path = files[place]
         try:
-            found.append(decode(files[number].read_bytes()))
+            found.append(views(decode(path.read_bytes())))
         except PictureError:
             continue
+        names.append(path.parent.name)
     if not found:
         raise PicturesError(f"no readable JPEG, PNG or WEBP picture in {folder}")
-    return found
+    return np.concatenate(found), names

@@ -1,12 +1,7 @@
-"""The model repository on disk: built beside its place, then switched in by one exchange.
-
-Triton loads every folder in the root, hidden ones too, so staging and lock lie beside it.
-"""
+"""The model repository on disk: built beside its place, then switched in by one exchange."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import fcntl
 import json
 import os
@@ -16,51 +11,73 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alexnet_export.checkpoint import sync, write_whole
+from alexnet_export import beside
+from alexnet_export.checkpoint import write_whole
 from alexnet_export.errors import DeployError
-from alexnet_repository.files import MANIFEST, file_digest, model_files
-
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2  # renameat2(2)
+from alexnet_export.kept import settle
+from alexnet_export.switch import NEEDS, switch
+from alexnet_repository.errors import NothingDeployed, RepositoryError
+from alexnet_repository.files import MANIFEST, file_digest, model_files, read_manifest
+from alexnet_repository.repository import open_repository
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold the repository's lock: one deploy at a time.  Raises DeployError if it is taken."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with _beside(root, "lock").open("w") as lock:
+    """Hold the repository's lock, with nothing of an earlier deploy left beside the root.
+
+    Raises DeployError if another deploy holds it, or where ``root`` cannot be deployed to.
+    """
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        lock = beside.lock(root).open("w")
+    except OSError as error:
+        raise DeployError(
+            f"{root} cannot be changed: {error}; the new root is built beside it, so "
+            f"{root.parent} must be writable"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DeployError(
                 f"another deploy to {root} is under way: wait for it to end"
             ) from error
+        _require_replaceable(root)
+        settle(root)
         yield
 
 
 @contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """An empty folder beside the root, removed again whatever happens.
+    """An empty folder beside the root; whatever happens, nothing is left there.
 
-    Whatever is not a model in the present root (README, .gitignore) is copied into it.
+    Whatever is not a model in the present root (README, .gitignore) is copied into it.  Raises
+    DeployError on a full disk and the like.
     """
-    stage = _beside(root, "staging")
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
+    stage = beside.staging(root)
     try:
+        stage.mkdir()
+        beside.kept(root).mkdir(exist_ok=True)  # after the exchange nothing may need space
         if root.is_dir():
             for entry in root.iterdir():
                 if entry.is_file():
                     shutil.copy2(entry, stage / entry.name)
         yield stage
+    except OSError as error:
+        raise DeployError(f"{root} stays as it was: {error}") from error
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        settle(root)
 
 
-def write_manifest(stage: Path, manifest: dict[str, Any]) -> None:
-    """Add the sha256 of every model file to ``manifest`` and write it, the last file of all."""
+def publish(stage: Path, root: Path, manifest: dict[str, Any]) -> None:
+    """Write ``manifest`` with the sha256 of every file in ``stage``, check it, and switch it in.
+
+    Raises RepositoryError if no server would start on it, DeployError if it cannot be switched.
+    """
     content = json.dumps(manifest | {"files": _digests(stage)}, indent=2, sort_keys=True) + "\n"
     write_whole(stage / MANIFEST, content.encode())
+    open_repository(stage)
+    switch(stage, root)
 
 
 def is_intact(root: Path, manifest: dict[str, Any]) -> bool:
@@ -68,33 +85,33 @@ def is_intact(root: Path, manifest: dict[str, Any]) -> bool:
     return bool(_digests(root) == manifest["files"])
 
 
-def switch(stage: Path, root: Path) -> None:
-    """Put ``stage`` in the place of ``root`` in one step; the former root is then in ``stage``.
-
-    Raises DeployError where the filesystem cannot exchange two folders.
-    """
-    for place in (stage, *stage.rglob("*")):
-        sync(place)
-    root.mkdir(parents=True, exist_ok=True)
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.renameat2(
-        _AT_FDCWD, os.fsencode(stage), _AT_FDCWD, os.fsencode(root), _RENAME_EXCHANGE
-    )
-    if result != 0:
-        code = ctypes.get_errno()
-        hint = ""
-        if code in (errno.EINVAL, errno.ENOSYS, errno.EXDEV, errno.EBUSY):
-            hint = (
-                "; two folders are exchanged, so it must lie on a local filesystem (ext4, xfs, "
-                "...) and not be a mount point itself: deploy to a folder inside the mount"
-            )
-        raise DeployError(f"{root} cannot be switched: {os.strerror(code)}{hint}")
-    sync(root.parent)
-
-
 def _digests(root: Path) -> dict[str, str]:
     return {name: file_digest(path) for name, path in model_files(root).items()}
 
 
-def _beside(root: Path, purpose: str) -> Path:
-    return root.with_name(f"{root.name}.{purpose}")
+def _require_replaceable(root: Path) -> None:
+    """Raise DeployError where ``root`` cannot be replaced as a whole, or should not be."""
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise DeployError(f"{root} is not a folder: name another --repository")
+    if root.is_mount():
+        raise DeployError(f"{root} is a mount point; {NEEDS}")
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        raise DeployError(f"{root} cannot be read and written by this user")
+    for entry in sorted(root.iterdir()):
+        if entry.is_dir() and not _is_model(root, entry.name):
+            raise DeployError(
+                f"{root} holds the folder {entry.name}, which no deploy put there; a deploy "
+                "replaces everything: move it away, or name another --repository"
+            )
+
+
+def _is_model(root: Path, name: str) -> bool:
+    """Whether a deploy put the folder there, as far as the manifest can be read."""
+    try:
+        return any(Path(file).parts[0] == name for file in read_manifest(root)["files"])
+    except NothingDeployed:
+        return False
+    except RepositoryError:
+        return True

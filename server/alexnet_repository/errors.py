@@ -3,6 +3,7 @@
 RepositoryError        root of the tree
 ├── NothingDeployed    there is no manifest
 ├── RepositoryChanged  a file differs from the manifest, is missing, or is not listed
+├── FilesDisagree      two files do not fit together: a graph and its configuration, labels, ...
 └── UnsafeGraph        a graph holds what ours never hold: external data, other operators, ...
 """
 
@@ -19,6 +20,10 @@ class NothingDeployed(RepositoryError):
 
 class RepositoryChanged(RepositoryError):
     """A file differs from the manifest, is missing, or is not listed in it."""
+
+
+class FilesDisagree(RepositoryError):
+    """Two files do not fit together, whatever their digests are."""
 
 
 class UnsafeGraph(RepositoryError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -24,8 +26,21 @@ _TENSORS = (onnx.AttributeProto.TENSOR, onnx.AttributeProto.TENSORS)
 _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
-def require_safe(path: Path, name: str) -> None:
-    """Raise UnsafeGraph unless ``path`` is a graph as the export writes them, called ``name``.
+# A port's ONNX data type and its dimensions after N.
+Port = tuple[int, tuple[int, ...]]
+
+
+class Ports(NamedTuple):
+    """What a graph reads and gives, by name."""
+
+    inputs: dict[str, Port]
+    outputs: dict[str, Port]
+
+
+def require_safe(path: Path, name: str) -> Ports:
+    """The ports of the graph in ``path``, which is as the export writes them and called ``name``.
+
+    Raises UnsafeGraph on any other file.
 
     External data lets a graph read other files of the machine (GHSA-538c-55jv-c5g9), and
     ONNX Runtime follows a hard link there, so none is allowed at all.
@@ -45,6 +60,18 @@ def require_safe(path: Path, name: str) -> None:
         raise UnsafeGraph(
             f"{path} holds the graph {model.graph.name!r}, not {name!r}: were two models swapped?"
         )
+    return Ports(_ports(model.graph.input), _ports(model.graph.output))
+
+
+def _ports(values: Iterable[onnx.ValueInfoProto]) -> dict[str, Port]:
+    # A dimension without a number reads as 0, which no configuration of ours has.
+    return {
+        value.name: (
+            int(value.type.tensor_type.elem_type),
+            tuple(int(dim.dim_value) for dim in value.type.tensor_type.shape.dim[1:]),
+        )
+        for value in values
+    }
 
 
 def _fault(model: onnx.ModelProto) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from alexnet_repository.agreement import require_agreement
 from alexnet_repository.errors import RepositoryChanged, RepositoryError
 from alexnet_repository.files import (
     CONFIG_FILE,
@@ -80,22 +82,40 @@ class Repository:
         return self.root / step.model / str(step.version) / GRAPH_FILE
 
     def golden(self) -> Golden:
-        """The pictures whose answers are known, and those answers."""
+        """The pictures whose answers are known, and those answers.
+
+        Raises RepositoryError if they cannot be read.
+        """
+        path = self.root / ENSEMBLE / GOLDEN_FILE
         precision = str(self.manifest.get("precision", "fp32"))
-        with np.load(self.root / ENSEMBLE / GOLDEN_FILE, allow_pickle=False) as kept:
-            return Golden(kept["images"], kept["features"], kept["probabilities"], precision)
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                return Golden(kept["images"], kept["features"], kept["probabilities"], precision)
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise RepositoryError(f"{path} cannot be read: {error!r}: deploy again") from error
 
 
 def open_repository(root: Path) -> Repository:
-    """Read and check a repository: digests of all files, no other file, no unsafe graph.
+    """Read and check a repository.
 
-    Raises RepositoryError naming the file; NothingDeployed where there is no manifest.
+    The digests of all files, no other file, no unsafe graph, and configurations, labels and
+    versions that agree with graphs and manifest.  Raises RepositoryError naming the file;
+    NothingDeployed where there is no manifest.
     """
     manifest = read_manifest(root)
-    _require_listed(root, manifest["files"])
-    for path in sorted(root.glob(f"*/*/{GRAPH_FILE}")):
-        require_safe(path, path.parents[1].name)
-    return Repository(root, manifest)
+    try:
+        _require_listed(root, manifest["files"])
+        graphs = {
+            f"{path.parents[1].name}/{path.parent.name}": require_safe(path, path.parents[1].name)
+            for path in sorted(root.glob(f"*/*/{GRAPH_FILE}"))
+        }
+        repository = Repository(root, manifest)
+        models = sorted({Path(name).parts[0] for name in manifest["files"]})
+        configs = {model: repository.config(model) for model in models}
+        require_agreement(root, manifest, configs, graphs)
+    except OSError as error:  # a file went away, or may not be read
+        raise RepositoryError(f"{root} cannot be read: {error}") from error
+    return repository
 
 
 def _require_listed(root: Path, listed: dict[str, str]) -> None:

@@ -1,17 +1,12 @@
-"""The Flask application: endpoints around one engine and one index."""
+"""The Flask application: endpoints around what is served."""
 
 from __future__ import annotations
 
 from flask import Flask, Response
 
-from alexnet_repository.repository import Repository
 from alexnet_server import problem
-from alexnet_server.errors import IndexMismatch, RequestError, StorageFailed
-from alexnet_server.index.pictures import PictureIndex, open_index
-from alexnet_server.index.records import Binding
 from alexnet_server.routes import about, classify, images, search
 from alexnet_server.served import Served
-from alexnet_server.settings import Settings
 
 _TEXT_FIELDS = 3  # id, label and metadata, each once a picture
 
@@ -36,12 +31,3 @@ def create_app(served: Served) -> Flask:
         return response
 
     return app
-
-
-def open_pictures(settings: Settings, repository: Repository) -> PictureIndex | RequestError:
-    """The index of the served model, or what keeps it from opening."""
-    binding = Binding(repository.digest, repository.feature_units)
-    try:
-        return open_index(settings.index_path, binding)
-    except (IndexMismatch, StorageFailed) as error:
-        return error

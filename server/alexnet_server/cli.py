@@ -14,8 +14,10 @@ from alexnet_server.serve import serve
 _EPILOG = """examples:
   alexnet-server serve --repository model_repository
   alexnet-server serve --port 9000 --index sqlite:////var/lib/alexnet/index.sqlite
+  alexnet-server serve --engine triton://127.0.0.1:8001
 
-Every flag is also a variable ALEXNET_NAME; the flag wins, an unknown variable is refused.
+Every flag is also a variable (--backend-timeout-s: ALEXNET_BACKEND_TIMEOUT_S); the flag wins, an
+unknown variable is refused.
 exit codes: 0 stopped, 1 could not start (the message says why), 2 usage, 130 stopped by Ctrl-C
 while starting
 """

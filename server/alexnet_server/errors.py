@@ -12,7 +12,12 @@ ServerError                          raised before or while serving
     ├── PictureNotFound       404    picture_not_found
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
     ├── TooManyPictures       413    too_many_pictures    pictures times views above the limit
-    ├── BadModelOutput        500    bad_model_output     the model gave NaN or infinity
+    ├── BadModelOutput        500    bad_model_output     NaN, infinity, another shape or type
+    ├── BackendFailed         502    backend_failed       Triton had the request and failed
+    ├── Overloaded            503    overloaded           Triton's queue is full
+    ├── BackendUnavailable    503    backend_unavailable  Triton does not answer, or not in time
+    │   ├── VersionGone                                   Triton has no such version (any more)
+    │   └── WrongAnswers                                  Triton serves another model
     └── StorageFailed         507    storage_failed       the index could not be read or written
 
 A picture's own faults (alexnet_pixels.errors) answer as 413 picture_too_large,
@@ -46,11 +51,15 @@ class EngineError(ServerError):
 
 
 class RequestError(ServerError):
-    """Answers a request with ``status``, ``code`` and ``title``; the message is the detail."""
+    """Answers a request with ``status``, ``code`` and ``title``; the message is the detail.
+
+    ``retry_after_s`` is what the header Retry-After says; None leaves it out.
+    """
 
     status = 500
     code = "internal_error"
     title = "Internal error"
+    retry_after_s: int | None = None
 
 
 class BadRequest(RequestError):
@@ -102,9 +111,45 @@ class TooManyPictures(RequestError):
 
 
 class BadModelOutput(RequestError):
-    """The model gave NaN or infinity."""
+    """The model gave NaN, infinity, or numbers of another shape or type than it must."""
 
     code, title = "bad_model_output", "The model gave an unusable answer"
+
+
+class BackendFailed(RequestError):
+    """Triton had the request and failed; what it said goes to the log, never to the client."""
+
+    status, code, title = 502, "backend_failed", "The model's backend failed"
+
+
+class Overloaded(RequestError):
+    """Triton's queue is full, or the request waited in it for too long."""
+
+    status, code, title = 503, "overloaded", "Too much to do right now"
+    retry_after_s = 1
+
+
+class BackendUnavailable(RequestError):
+    """Triton cannot be reached, does not answer in time, or has not proven its model."""
+
+    status, code, title = 503, "backend_unavailable", "The model's backend does not answer"
+    retry_after_s = 1
+
+
+class VersionGone(BackendUnavailable):
+    """Triton does not have the version that was asked for.
+
+    Another one may have taken its place: the request may be asked again of that one within the
+    ``left_s`` seconds that its answer may still take.
+    """
+
+    def __init__(self, message: str, left_s: float) -> None:
+        super().__init__(message)
+        self.left_s = left_s
+
+
+class WrongAnswers(BackendUnavailable):
+    """Triton answers the known pictures, but not as the deployed model does."""
 
 
 class StorageFailed(RequestError):

@@ -64,7 +64,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(RequestError)
     def _refused(error: RequestError) -> Response:
-        return problem(error.status, error.code, error.title, str(error))
+        response = problem(error.status, error.code, error.title, str(error))
+        if error.retry_after_s is not None:
+            response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
 
     @app.errorhandler(PictureError)
     def _bad_picture(error: PictureError) -> Response:

@@ -6,22 +6,22 @@ no thread.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
-from pathlib import Path
+from functools import partial
 
 from waitress import create_server
 
-from alexnet_repository.errors import RepositoryError
 from alexnet_repository.files import deployed
-from alexnet_repository.repository import Repository, open_repository
-from alexnet_server.app import create_app, open_pictures
-from alexnet_server.engine.local import LocalEngine
-from alexnet_server.errors import RequestError
+from alexnet_server.app import create_app
+from alexnet_server.deployed import EngineOf, open_deployed
+from alexnet_server.engine.channel import Triton
+from alexnet_server.engine.triton import triton_engine
+from alexnet_server.following import Following, describe_index
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
 
-_LOADS = 3
 _CHANNEL_TIMEOUT_S = 30
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 500
@@ -33,9 +33,36 @@ def serve(settings: Settings) -> None:
 
     Raises RepositoryError, EngineError, or OSError where the address is taken.
     """
-    repository, engine = _load(settings.repository)
-    index = open_pictures(settings, repository)
-    served = Served(settings, repository, engine, index)
+    _log_to_stderr()
+    target = settings.triton
+    triton = None if target is None else Triton(target, settings.backend_timeout_s)
+    deploys = _follow(settings, triton)
+    try:
+        deploys.look()  # a Triton that is there proves its model before the first request
+        _listen(Served(settings, deploys))
+    finally:
+        deploys.close()
+        if triton is not None:
+            triton.close()
+
+
+def _follow(settings: Settings, triton: Triton | None) -> Following:
+    root = settings.repository
+    open_next = partial(open_deployed, root, _engine_of(triton), settings.index_path)
+    return Following(open_next, partial(deployed, root), None if triton is None else triton.lost)
+
+
+def _engine_of(triton: Triton | None) -> EngineOf:
+    if triton is not None:
+        return partial(triton_engine, triton)
+    # Beside a Triton, ONNX Runtime need not be installed.
+    from alexnet_server.engine.local import LocalEngine  # noqa: PLC0415
+
+    return LocalEngine
+
+
+def _listen(served: Served) -> None:
+    settings = served.settings
     server = create_server(
         create_app(served),
         host=settings.host,
@@ -48,29 +75,20 @@ def serve(settings: Settings) -> None:
         asyncore_use_poll=True,
         ident="alexnet",
     )
-    _announce(served, server.effective_port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        server.run()
-    finally:
-        if not isinstance(index, RequestError):
-            index.close()
+    _announce(served, server.effective_port)
+    served.deploys.start()
+    server.run()
 
 
-def _load(root: Path) -> tuple[Repository, LocalEngine]:
-    """The repository and its engine, of one deploy: one that changes under the reader is reread."""
-    for _ in range(_LOADS):
-        before = deployed(root)
-        try:
-            repository = open_repository(root)
-            engine = LocalEngine(repository)
-        except RepositoryError:
-            if deployed(root) == before:
-                raise
-        else:
-            if deployed(root) == before:
-                return repository, engine
-    raise RepositoryError(f"{root} is deployed to again and again: start when that has ended")
+def _log_to_stderr() -> None:
+    log = logging.getLogger("alexnet_server")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _waitress_limit(limits: Limits) -> int:
@@ -78,22 +96,19 @@ def _waitress_limit(limits: Limits) -> int:
 
 
 def _announce(served: Served, port: int) -> None:
-    manifest = served.repository.manifest
     url = f"http://{served.settings.host}:{port}"
-    index = served.index
-    state = f"not usable: {index}" if isinstance(index, RequestError) else _describe(index.count())
-    lines = (
-        f"model    {manifest['model']['digest'][:12]}, {manifest['dialect']}, "
-        f"{manifest['layout']}, version {manifest['model']['version']}",
-        f"knows    {manifest['about']}",
-        "train    your own: make serve DATA=path/to/folders, or alexnet-train fit",
-        f"index    {served.settings.index_path}: {state}",
-        f"serving  {url}   (Ctrl-C stops)",
-        f"try      curl -F image=@picture.jpg {url}/classify",
-    )
+    with served.deploys.hold() as now:
+        manifest = now.repository.manifest
+        state = "ready" if now.engine.ready() else "not ready: pictures get 503 until it is"
+        lines = (
+            f"model    {now.repository.digest[:12]}, {manifest['dialect']}, "
+            f"{manifest['layout']}, version {now.repository.version}",
+            f"engine   {served.settings.engine}: {state}",
+            f"knows    {manifest['about']}",
+            "train    your own: make serve DATA=path/to/folders, or alexnet-train fit",
+            f"index    {served.settings.index_path}: {describe_index(now)}",
+            f"serving  {url}   (Ctrl-C stops)",
+            f"try      curl -F image=@picture.jpg {url}/classify",
+        )
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
-
-
-def _describe(count: int) -> str:
-    return f"{count:,} pictures" if count else "empty for this model; POST /images fills it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,9 @@ from alexnet_server.errors import SettingsError
 
 MIB = 1024 * 1024
 _PREFIX = "ALEXNET_"
+# A name or an address, [in brackets] for IPv6; gRPC would take a path or a scheme here as well.
+_TRITON = re.compile(r"triton://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
+_MOST_TIMEOUT_S = 600
 # Read by the client, which may run in the same environment.
 _OF_THE_CLIENT = {"ALEXNET_SERVER"}
 
@@ -44,6 +48,13 @@ class Settings:
         default="sqlite:///data/index.sqlite",
         metadata={"help": "sqlite:///RELATIVE or sqlite:////ABSOLUTE path of the index file"},
     )
+    engine: str = field(
+        default="local",
+        metadata={"help": "local: run the model in this process; triton://HOST:PORT: ask a Triton"},
+    )
+    backend_timeout_s: float = field(
+        default=5.0, metadata={"help": "seconds that Triton may take for one request"}
+    )
     threads: int = field(default=16, metadata={"help": "requests worked on at a time"})
     limits: Limits = Limits()
 
@@ -55,12 +66,25 @@ class Settings:
             raise SettingsError(f"index {self.index!r} must be sqlite:///PATH")
         return Path(path)
 
+    @property
+    def triton(self) -> str | None:
+        """``HOST:PORT`` of the Triton to ask, None for the embedded engine.
+
+        Raises SettingsError where ``engine`` is neither ``local`` nor ``triton://HOST:PORT``.
+        """
+        if self.engine == "local":
+            return None
+        named = _TRITON.fullmatch(self.engine)
+        if named is None or not 1 <= int(named[2]) <= 65535:
+            raise SettingsError(f"engine {self.engine!r} must be local or triton://HOST:PORT")
+        return f"{named[1]}:{named[2]}"
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give ``parser`` a flag for every setting."""
     for setting in _settable():
         parser.add_argument(
-            f"--{setting.name}",
+            f"--{setting.name.replace('_', '-')}",
             metavar=setting.name.upper(),
             help=f"{setting.metadata['help']}; ${_variable(setting)}, else {setting.default}",
         )
@@ -88,7 +112,9 @@ def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings
     settings = Settings(**chosen)
     if not (0 <= settings.port <= 65535 and settings.threads >= 1):
         raise SettingsError("port must lie in 0..65535 and threads be at least 1")
-    _ = settings.index_path
+    if not 0 < settings.backend_timeout_s <= _MOST_TIMEOUT_S:
+        raise SettingsError(f"backend_timeout_s must lie above 0 and be at most {_MOST_TIMEOUT_S}")
+    _ = settings.index_path, settings.triton
     return settings
 
 
@@ -104,4 +130,5 @@ def _typed(name: str, kind: type[Any], text: str) -> Any:  # noqa: ANN401
     try:
         return kind(text)
     except ValueError as error:
-        raise SettingsError(f"{name} must be a whole number, not {text!r}") from error
+        wanted = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"{name} must be {wanted}, not {text!r}") from error

@@ -10,6 +10,7 @@ import numpy as np
 from alexnet_pixels.decode import Pixels, decode
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import views
+from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.served import Served
 from alexnet_server.uploads import Upload
@@ -24,17 +25,19 @@ class Seen:
     probabilities: Values
 
 
-def look(served: Served, uploads: list[Upload], count: int) -> list[Seen | PictureError]:
+def look(
+    served: Served, deployed: Deployed, uploads: list[Upload], count: int
+) -> list[Seen | PictureError]:
     """Decode and infer ``count`` views of every upload; a bad picture spoils no other.
 
-    Features and probabilities are averaged over the views (paper, section 4.1).  Raises
-    BadModelOutput.
+    Features and probabilities are averaged over the views (paper, section 4.1).  Raises what
+    the engine raises.
     """
     decoded = [_decode(served, upload) for upload in uploads]
     good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
     if not good:
         return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
-    answer = served.engine.infer(np.concatenate([views(pixels, count) for pixels in good]))
+    answer = deployed.engine.infer(np.concatenate([views(pixels, count) for pixels in good]))
     features = answer.features.reshape(len(good), count, -1).mean(axis=1)  # [n, 4096]
     probabilities = answer.probabilities.reshape(len(good), count, -1).mean(axis=1)  # [n, C]
     seen = map(Seen, good, features, probabilities)

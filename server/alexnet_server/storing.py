@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.thumbnail import thumbnail
+from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest, PictureNotFound
 from alexnet_server.index.pictures import PictureIndex
 from alexnet_server.index.records import NewPicture, Repeat, Upserted
@@ -52,21 +53,22 @@ def descriptions(submission: Submission, limits: Limits) -> list[Description]:
 
 
 def store(
-    served: Served, given: list[Upload], described: list[Description]
+    served: Served, deployed: Deployed, given: list[Upload], described: list[Description]
 ) -> list[Upserted | PictureError]:
     """Store every good picture in one transaction; returns what came of each, in order.
 
     A picture whose id is stored with the same bytes is not decoded again: its label and metadata
-    are replaced where given.  Raises StorageFailed; then nothing new is stored.
+    are replaced where given.  Raises StorageFailed, or what the engine raises; then nothing new
+    is stored.
     """
-    index = served.pictures()
+    index = deployed.pictures()
     digests = [content_sha256(upload) for upload in given]
     names = [(said.id or digest, digest) for said, digest in zip(described, digests, strict=True)]
     fresh: dict[tuple[str, str], Upload] = {}  # each picture once, however often it was sent
     for name, upload in zip(names, given, strict=True):
         if name not in fresh and not _is_stored(index, *name):
             fresh[name] = upload
-    seen = look(served, list(fresh.values()), 1)
+    seen = look(served, deployed, list(fresh.values()), 1)
     looked = dict(zip(fresh, seen, strict=True))
     entries: list[NewPicture | Repeat] = []
     for name, said in zip(names, described, strict=True):

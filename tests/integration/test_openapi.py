@@ -20,9 +20,9 @@ from tests.running_server import running_server
 # Not the other tests' own: the index is shared.
 LABEL, STORED, DOOMED, NEW = "openapi", "openapi-stored", "openapi-doomed", "openapi-new"
 BODY_STARTS = {"application/x-npy": b"\x93NUMPY", "image/jpeg": b"\xff\xd8\xff", "text/html": b"<"}
-# No client can cause these: a NaN in the model, an engine that is not up, a picture deleted
+# No client can cause these: a NaN in the model, a Triton that fails or is not up, a picture deleted
 # between two steps of one request.
-BY_FAULT_ALONE = {"500", "503"}
+BY_FAULT_ALONE = {"500", "502", "503"}
 BY_RACE_ALONE = {("put", "/images/{id}", "404"), ("post", "/images", "404")}
 BY_INDEX_ALONE = {"409", "507"}
 

@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.repository import Repository
-from alexnet_server import serve as serving
+from alexnet_server.deployed import open_deployed
 from alexnet_server.engine.local import LocalEngine
 from tests.running_server import clean_environment, command, running_server
 
@@ -29,24 +28,20 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
-from alexnet_server.app import create_app, open_pictures
-from alexnet_server.engine.local import LocalEngine
-from alexnet_repository.repository import open_repository
+from alexnet_server.app import create_app
+from alexnet_server.serve import _follow
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from pathlib import Path
-repository = open_repository(Path(sys.argv[1]))
-settings = Settings(index="sqlite:///" + sys.argv[2])
-served = Served(settings, repository, LocalEngine(repository), open_pictures(settings, repository))
+settings = Settings(repository=Path(sys.argv[1]), index="sqlite:///" + sys.argv[2])
+served = Served(settings, _follow(settings, None))
 picture = Path(sys.argv[3]).read_bytes()
 answer = create_app(served).test_client().post("/classify", data=picture)
 print(answer.status_code, sorted(set({names!r}) & {{name.split(".")[0] for name in sys.modules}}))
 """
 
 
-def test_serving_needs_no_torch(
-    single_repository: Path, photos: Path, tmp_path: Path
-) -> None:
+def test_serving_needs_no_torch(single_repository: Path, photos: Path, tmp_path: Path) -> None:
     picture = photos / "flower" / "1.jpg"
     script = SERVE_WITHOUT.format(names=NOT_NEEDED)
     arguments = (single_repository, tmp_path / "index.sqlite", picture)
@@ -87,9 +82,7 @@ def test_refusals_are_one_clear_line(single_repository: Path, tmp_path: Path) ->
         assert "in use" in message
 
 
-def test_a_deploy_during_the_start_is_read_whole(
-    narrow_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deploy_during_the_start_is_read_whole(narrow_checkpoint: Path, tmp_path: Path) -> None:
     root = tmp_path / "repository"
     first, _ = deploy(narrow_checkpoint, Deployment(root))
     loaded, _ = load_checkpoint(narrow_checkpoint)
@@ -106,9 +99,9 @@ def test_a_deploy_during_the_start_is_read_whole(
                 deployed.append(deploy(other, Deployment(root))[0])
             super().__init__(repository)
 
-    monkeypatch.setattr(serving, "LocalEngine", Slow)
-    repository, _ = serving._load(root)
-    assert repository.digest == deployed[0]["model"]["digest"] != first["model"]["digest"]
+    now = open_deployed(root, Slow, tmp_path / "index.sqlite")
+    assert now.repository.digest == deployed[0]["model"]["digest"] != first["model"]["digest"]
+    now.close()
 
 
 def test_sigterm_ends_it_cleanly(single_repository: Path, tmp_path: Path) -> None:

@@ -1,32 +1,35 @@
-"""The embedded engine: the repository's own steps, each on the device its config names."""
+"""The embedded engine: the repository's own steps, each on the device its config names.
+
+On GPUs every step has a session of its own, and steps that wait for nothing of each other run at
+the same time: the two towers of a stage.  Steps that are all on the processor run as one graph.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from functools import partial
 from importlib import metadata
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 from alexnet_repository.errors import RepositoryError
+from alexnet_repository.files import ENSEMBLE
 from alexnet_repository.repository import Repository
 from alexnet_repository.steps import Step, waves
 from alexnet_server.engine import Images, Inference
+from alexnet_server.engine.crew import Crew
+from alexnet_server.engine.joined import join
+from alexnet_server.engine.placed import PlacedStep, load_cuda, place
+from alexnet_server.engine.value import HOST, Traffic, Value, tensor_on
 from alexnet_server.errors import BadModelOutput, EngineError
 
 
-@dataclass(frozen=True)
-class LoadedStep:
-    """One graph of the ensemble and what runs it."""
-
-    step: Step
-    session: Any
-
-
 class LocalEngine:
-    """Runs a repository in this process with ONNX Runtime."""
+    """Runs a repository in this process with ONNX Runtime.
+
+    ``traffic`` counts what went from one device to another.
+    """
 
     def __init__(self, repository: Repository) -> None:
         """Load every step.
@@ -35,30 +38,34 @@ class LocalEngine:
         loaded or the known pictures do not give their known answers.
         """
         _require_one_runtime()
-        self._steps = [
-            LoadedStep(step, _load(repository, step))
-            for wave in waves(repository.steps())
-            for step in wave
-        ]
+        steps = repository.steps()
+        self._devices = {step.model: step.device for step in steps}
+        if set(self._devices.values()) == {HOST}:
+            self._waves = [[_together(repository, steps)]]
+        else:
+            load_cuda()
+            self._waves = [
+                [place(repository.graph(step), step) for step in wave] for wave in waves(steps)
+            ]
+        self._crew = Crew()
+        self.traffic = Traffic()
         self._require_known_answers(repository)
 
     def infer(self, images: Images) -> Inference:
         """See Engine.  Raises BadModelOutput on NaN or infinity."""
-        values: dict[str, npt.NDArray[Any]] = {"images": images}
-        for loaded in self._steps:
-            step = loaded.step
-            given = {port: values[value] for port, value in step.inputs.items()}
-            outputs = loaded.session.run(list(step.outputs), given)
-            values |= zip(step.outputs.values(), outputs, strict=True)
-        answer = Inference(values["features"], values["probabilities"])
+        values = {"images": Value("images", HOST, tensor_on(images, HOST), self.traffic)}
+        for wave in self._waves:
+            calls = [partial(placed.run, values, self.traffic) for placed in wave]
+            for made in self._crew.run(calls):
+                values |= made
+        answer = Inference(values["features"].array(), values["probabilities"].array())
         if not (np.isfinite(answer.features).all() and np.isfinite(answer.probabilities).all()):
             raise BadModelOutput("the model gave NaN or infinity; nothing was stored")
         return answer
 
     def describe(self) -> dict[str, Any]:
         """See Engine."""
-        steps = {loaded.step.model: loaded.step.device for loaded in self._steps}
-        return {"engine": "local", "steps": steps}
+        return {"engine": "local", "steps": self._devices}
 
     def ready(self) -> bool:
         """See Engine: a loaded engine has answered the known pictures."""
@@ -75,6 +82,19 @@ class LocalEngine:
             )
 
 
+def _together(repository: Repository, steps: tuple[Step, ...]) -> PlacedStep:
+    if len(steps) == 1:
+        return place(repository.graph(steps[0]), steps[0])
+    whole = Step(
+        model=ENSEMBLE,
+        version=int(repository.version),
+        device=HOST,
+        inputs={"images": "images"},
+        outputs={"features": "features", "probabilities": "probabilities"},
+    )
+    return place(join(repository, itertools.chain(*waves(steps)), whole), whole)
+
+
 def _require_one_runtime() -> None:
     found = {"onnxruntime", "onnxruntime-gpu"} & {
         (distribution.name or "").lower() for distribution in metadata.distributions()
@@ -84,26 +104,3 @@ def _require_one_runtime() -> None:
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
             "uninstall both, then install alexnet-server[serve] or [serve-gpu]"
         )
-
-
-def _load(repository: Repository, step: Step) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
-    path = repository.graph(step)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings are about its own optimisations
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=[_provider(step.device)])
-    except EngineError:
-        raise
-    except Exception as error:  # onnxruntime's exceptions share no narrower root
-        raise RepositoryError(f"{path} cannot be loaded: {error}") from error
-
-
-def _provider(device: str) -> str | tuple[str, dict[str, str]]:
-    if device == "cpu":
-        return "CPUExecutionProvider"
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise EngineError(
-            f"the repository places a step on {device}, but this onnxruntime has no CUDA: install "
-            "alexnet-server[serve-gpu] in place of [serve], or deploy with --devices cpu"
-        )
-    return ("CUDAExecutionProvider", {"device_id": device.removeprefix("cuda:")})

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest, RequestError
 from alexnet_server.parameters import Parameters
 from alexnet_server.problem import problem
@@ -31,14 +32,7 @@ def blueprint(served: Served) -> Blueprint:
     @routes.get("/model")
     def model() -> ResponseReturnValue:
         Parameters(request.args, ())
-        manifest = served.repository.manifest
-        shown = ("dialect", "layout", "precision", "classes", "about", "metrics")
-        return (
-            served.model()
-            | {key: manifest[key] for key in shown}
-            | served.engine.describe()
-            | {"index": _index(served)}
-        )
+        return served.answer(_card) | {"next": served.deploys.next()}
 
     @routes.get("/livez")
     def livez() -> ResponseReturnValue:
@@ -48,8 +42,9 @@ def blueprint(served: Served) -> Blueprint:
     @routes.get("/readyz")
     def readyz() -> ResponseReturnValue:
         Parameters(request.args, ())
-        if served.engine.ready():
-            return {"status": "ready"}
+        with served.deploys.hold() as deployed:
+            if deployed.engine.ready():
+                return {"status": "ready"}
         return problem(503, "not_ready", "Not ready", "the engine does not answer yet")
 
     @routes.get("/openapi.json")
@@ -82,7 +77,19 @@ def _page_file(name: str) -> Response:
         raise BadRequest("a date in the headers is none") from error
 
 
-def _index(served: Served) -> dict[str, object]:
-    if isinstance(served.index, RequestError):
-        return {"pictures": None, "error": served.index.code}
-    return {"pictures": served.index.count(), "metric": served.index.binding.metric}
+def _card(deployed: Deployed) -> dict[str, Any]:
+    manifest = deployed.repository.manifest
+    shown = ("dialect", "layout", "precision", "classes", "about", "metrics")
+    return (
+        deployed.model()
+        | {key: manifest[key] for key in shown}
+        | deployed.engine.describe()
+        | {"index": _index(deployed)}
+    )
+
+
+def _index(deployed: Deployed) -> dict[str, object]:
+    index = deployed.index
+    if isinstance(index, RequestError):
+        return {"pictures": None, "error": index.code}
+    return {"pictures": index.count(), "metric": index.binding.metric}

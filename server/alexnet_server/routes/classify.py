@@ -13,11 +13,13 @@ from flask.typing import ResponseReturnValue
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_server import uploads
+from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.parameters import Parameters
 from alexnet_server.problem import picture_error, picture_problem
 from alexnet_server.served import Served
 from alexnet_server.sight import Seen, look
+from alexnet_server.uploads import Upload
 
 _TOP_K = 5
 _MAX_TOP_K = 1000
@@ -32,22 +34,32 @@ def blueprint(served: Served) -> Blueprint:
     def classify() -> ResponseReturnValue:
         parameters = Parameters(request.args, ("top_k", "views"))
         top_k = parameters.integer("top_k", _TOP_K, 1, _MAX_TOP_K)
-        names, seen = _look(served, parameters)
-        classes = served.repository.classes
-        return _results(
-            served,
-            names,
-            seen,
-            lambda one: {"predictions": predictions(one.probabilities, classes, top_k)},
-        )
+        given, count = _given(served, parameters)
+
+        def work(deployed: Deployed) -> ResponseReturnValue:
+            classes = deployed.repository.classes
+            return _results(
+                deployed,
+                given,
+                look(served, deployed, given, count),
+                lambda one: {"predictions": predictions(one.probabilities, classes, top_k)},
+            )
+
+        return served.answer(work)
 
     @routes.post("/features")
     def features() -> ResponseReturnValue:
         parameters = Parameters(request.args, ("views",))
-        names, seen = _look(served, parameters)
-        if request.accept_mimetypes.best_match(("application/json", _NPY)) == _NPY:
-            return _npy(seen)
-        return _results(served, names, seen, lambda one: {"features": one.features.tolist()})
+        given, count = _given(served, parameters)
+        is_npy = request.accept_mimetypes.best_match(("application/json", _NPY)) == _NPY
+
+        def work(deployed: Deployed) -> ResponseReturnValue:
+            seen = look(served, deployed, given, count)
+            if is_npy:
+                return _npy(seen)
+            return _results(deployed, given, seen, lambda one: {"features": one.features.tolist()})
+
+        return served.answer(work)
 
     return routes
 
@@ -67,29 +79,26 @@ def predictions(
     ]
 
 
-def _look(
-    served: Served, parameters: Parameters
-) -> tuple[list[str | None], list[Seen | PictureError]]:
-    limits = served.settings.limits
+def _given(served: Served, parameters: Parameters) -> tuple[list[Upload], int]:
+    """The pictures of the request, and how many views of each are asked for."""
     count = parameters.choice("views", 1, VIEW_COUNTS)
-    given = uploads.read(request, limits, count).uploads
-    return [upload.filename for upload in given], look(served, given, count)
+    return uploads.read(request, served.settings.limits, count).uploads, count
 
 
 def _results(
-    served: Served,
-    names: list[str | None],
+    deployed: Deployed,
+    given: list[Upload],
     seen: list[Seen | PictureError],
     show: Callable[[Seen], dict[str, Any]],
 ) -> ResponseReturnValue:
     if len(seen) == 1 and isinstance(seen[0], PictureError):
         return picture_problem(seen[0])
     results = [
-        {"filename": name}
+        {"filename": upload.filename}
         | ({"error": picture_error(one)} if isinstance(one, PictureError) else show(one))
-        for name, one in zip(names, seen, strict=True)
+        for upload, one in zip(given, seen, strict=True)
     ]
-    return {"model": served.model(), "results": results}
+    return {"model": deployed.model(), "results": results}
 
 
 def _npy(seen: list[Seen | PictureError]) -> Response:

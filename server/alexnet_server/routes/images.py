@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from alexnet_pixels.errors import PictureError
 from alexnet_server import uploads
+from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest
 from alexnet_server.index.records import Upserted
 from alexnet_server.parameters import Parameters, identifier, json_body, label
@@ -41,35 +42,43 @@ def _register_storing(routes: Blueprint, served: Served) -> None:
             raise BadRequest("PUT stores one picture: POST /images takes several")
         (described,) = descriptions(submission, limits)
         described = Description(identifier(picture_id), described.label, described.metadata)
-        (result,) = store(served, submission.uploads, [described])
-        if isinstance(result, PictureError):
-            raise result
-        return {"model": served.model()} | _shown(result), 201 if result.created else 200
+
+        def work(deployed: Deployed) -> ResponseReturnValue:
+            (result,) = store(served, deployed, submission.uploads, [described])
+            if isinstance(result, PictureError):
+                raise result
+            answer = {"model": deployed.model()} | _shown(result)
+            return answer, 201 if result.created else 200
+
+        return served.answer(work)
 
     @routes.post("/images")
     def post() -> ResponseReturnValue:
         Parameters(request.args, ())
         submission = uploads.read(request, limits, fields=("id", "label", "metadata"))
         described = descriptions(submission, limits)
-        results = store(served, submission.uploads, described)
-        if len(results) == 1 and isinstance(results[0], PictureError):
-            raise results[0]
-        shown = [
-            {"filename": upload.filename} | _shown(result)
-            for upload, result in zip(submission.uploads, results, strict=True)
-        ]
-        return {"model": served.model(), "results": shown}
+
+        def work(deployed: Deployed) -> ResponseReturnValue:
+            results = store(served, deployed, submission.uploads, described)
+            if len(results) == 1 and isinstance(results[0], PictureError):
+                raise results[0]
+            shown = [
+                {"filename": upload.filename} | _shown(result)
+                for upload, result in zip(submission.uploads, results, strict=True)
+            ]
+            return {"model": deployed.model(), "results": shown}
+
+        return served.answer(work)
 
 
 def _register_showing(routes: Blueprint, served: Served) -> None:
     @routes.get("/images")
     def page() -> ResponseReturnValue:
         parameters = Parameters(request.args, ("cursor", "limit", "label"))
-        found = served.pictures().page(
-            after=parameters.text("cursor") or "",
-            limit=parameters.integer("limit", _PAGE, 1, _MAX_PAGE),
-            label=parameters.text("label"),
-        )
+        after = parameters.text("cursor") or ""
+        limit = parameters.integer("limit", _PAGE, 1, _MAX_PAGE)
+        label = parameters.text("label")
+        found = served.answer(lambda deployed: deployed.pictures().page(after, limit, label))
         return {
             "images": [picture.as_json() for picture in found.pictures],
             "next_cursor": found.next_cursor,
@@ -79,12 +88,14 @@ def _register_showing(routes: Blueprint, served: Served) -> None:
     @routes.get("/images/<picture_id>")
     def get(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
-        return served.pictures().get(identifier(picture_id)).as_json()
+        name = identifier(picture_id)
+        return served.answer(lambda deployed: deployed.pictures().get(name)).as_json()
 
     @routes.get("/images/<picture_id>/thumbnail")
     def thumbnail(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
-        jpeg = served.pictures().thumbnail(identifier(picture_id))
+        name = identifier(picture_id)
+        jpeg = served.answer(lambda deployed: deployed.pictures().thumbnail(name))
         return Response(jpeg, mimetype="image/jpeg")
 
 
@@ -94,9 +105,13 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
     @routes.delete("/images/<picture_id>")
     def delete(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
-        index = served.pictures()
-        index.get(identifier(picture_id))  # 404 where there is none
-        index.delete([picture_id])
+        name = identifier(picture_id)
+
+        def work(deployed: Deployed) -> None:
+            deployed.pictures().get(name)  # 404 where there is none
+            deployed.pictures().delete([name])
+
+        served.answer(work)
         response = Response(status=204)
         del response.headers["Content-Type"]  # there is no content
         return response
@@ -107,12 +122,14 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
         body = json_body(request, limits)
         wanted = body.get("label")
         if body.keys() == {"label"} and isinstance(wanted, str):
-            return {"deleted": served.pictures().delete_label(label(wanted, limits))}
+            text = label(wanted, limits)
+            return {"deleted": served.answer(lambda now: now.pictures().delete_label(text))}
         ids = body.get("ids")
         if body.keys() == {"ids"} and isinstance(ids, list) and len(ids) <= _MAX_DELETED:
             if not all(isinstance(one, str) for one in ids):
                 raise BadRequest("ids must be text")
-            return {"deleted": served.pictures().delete([identifier(one) for one in ids])}
+            names = [identifier(one) for one in ids]
+            return {"deleted": served.answer(lambda now: now.pictures().delete(names))}
         raise BadRequest(
             f'the body must be {{"label": "..."}} or {{"ids": [up to {_MAX_DELETED:,} ids]}}'
         )

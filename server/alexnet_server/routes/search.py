@@ -11,12 +11,14 @@ from flask.typing import ResponseReturnValue
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_server import uploads
+from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.errors import BadRequest
 from alexnet_server.index.records import Neighbor
 from alexnet_server.parameters import Parameters, identifier, json_body
 from alexnet_server.problem import picture_error, picture_problem
 from alexnet_server.served import Served
+from alexnet_server.settings import Limits
 from alexnet_server.sight import look
 
 _K = 10
@@ -31,42 +33,54 @@ def blueprint(served: Served) -> Blueprint:
     @routes.post("/search")
     def search() -> ResponseReturnValue:
         if request.mimetype == "application/json":
-            wanted = _wanted(served, Parameters(request.args, _FILTERS))
-            features = _given_features(served)
-            found = served.pictures().search(features, **wanted)
-            results: list[dict[str, Any]] = [{"filename": None, "neighbors": _show(found)}]
-            return {"model": served.model(), "results": results}
+            return served.answer(lambda deployed: _search_features(served, deployed))
         return _search_pictures(served)
 
     @routes.get("/images/<picture_id>/similar")
     def similar(picture_id: str) -> ResponseReturnValue:
         wanted = _wanted(served, Parameters(request.args, _FILTERS))
         picture_id = identifier(picture_id)
-        features = served.pictures().features(picture_id)
-        found = served.pictures().search(features, excluding=picture_id, **wanted)
-        return {"model": served.model(), "neighbors": _show(found)}
+
+        def work(deployed: Deployed) -> ResponseReturnValue:
+            index = deployed.pictures()
+            found = index.search(index.features(picture_id), excluding=picture_id, **wanted)
+            return {"model": deployed.model(), "neighbors": _show(found)}
+
+        return served.answer(work)
 
     return routes
+
+
+def _search_features(served: Served, deployed: Deployed) -> ResponseReturnValue:
+    wanted = _wanted(served, Parameters(request.args, _FILTERS))
+    features = _given_features(served.settings.limits, deployed.pictures().binding.units)
+    found = deployed.pictures().search(features, **wanted)
+    results: list[dict[str, Any]] = [{"filename": None, "neighbors": _show(found)}]
+    return {"model": deployed.model(), "results": results}
 
 
 def _search_pictures(served: Served) -> ResponseReturnValue:
     parameters = Parameters(request.args, (*_FILTERS, "views"))
     wanted = _wanted(served, parameters)
-    count = parameters.choice("views", served.pictures().binding.views, VIEW_COUNTS)
-    limits = served.settings.limits
-    given = uploads.read(request, limits, count).uploads
-    seen = look(served, given, count)
-    if len(seen) == 1 and isinstance(seen[0], PictureError):
-        return picture_problem(seen[0])
-    results = []
-    for upload, one in zip(given, seen, strict=True):
-        result: dict[str, Any] = {"filename": upload.filename}
-        if isinstance(one, PictureError):
-            result["error"] = picture_error(one)
-        else:
-            result["neighbors"] = _show(served.pictures().search(one.features, **wanted))
-        results.append(result)
-    return {"model": served.model(), "results": results}
+    stored = served.answer(lambda deployed: deployed.pictures().binding.views)
+    count = parameters.choice("views", stored, VIEW_COUNTS)
+    given = uploads.read(request, served.settings.limits, count).uploads
+
+    def work(deployed: Deployed) -> ResponseReturnValue:
+        seen = look(served, deployed, given, count)
+        if len(seen) == 1 and isinstance(seen[0], PictureError):
+            return picture_problem(seen[0])
+        results = []
+        for upload, one in zip(given, seen, strict=True):
+            result: dict[str, Any] = {"filename": upload.filename}
+            if isinstance(one, PictureError):
+                result["error"] = picture_error(one)
+            else:
+                result["neighbors"] = _show(deployed.pictures().search(one.features, **wanted))
+            results.append(result)
+        return {"model": deployed.model(), "results": results}
+
+    return served.answer(work)
 
 
 def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
@@ -79,9 +93,8 @@ def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
     }
 
 
-def _given_features(served: Served) -> Values:
-    units = served.pictures().binding.units
-    body = json_body(request, served.settings.limits)
+def _given_features(limits: Limits, units: int) -> Values:
+    body = json_body(request, limits)
     given = body.get("features")
     if body.keys() != {"features"} or not isinstance(given, list) or len(given) != units:
         raise BadRequest(f'the body must be {{"features": [{units} numbers]}}')

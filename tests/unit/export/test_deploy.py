@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
 from alexnet_export import deploy as deploying
+from alexnet_export import proof
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_export.cli import main
 from alexnet_export.deploy import Deployment, deploy
@@ -116,7 +117,7 @@ def test_deploying_again_changes_nothing_until_something_changed(
     (root / "s5_fc8" / "2" / "model.onnx").write_bytes(b"damaged")
     assert deploy(narrow_checkpoint, Deployment(root))[1] is True
     beside = sorted(path.name for path in tmp_path.iterdir())
-    assert beside == ["narrow", "repository", "repository.lock"]
+    assert beside == ["narrow", "repository", "repository.kept", "repository.lock"]
 
 
 def test_a_failed_deploy_leaves_the_old_model(
@@ -130,7 +131,7 @@ def test_a_failed_deploy_leaves_the_old_model(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(deploying, "_write_golden", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DeployError, match=r"stays as it was: .*No space"):
         deploy(narrow_checkpoint, Deployment(root, layout="towers"))
     assert manifest(root) == before
     assert not (tmp_path / "repository.staging").exists()
@@ -190,7 +191,7 @@ def test_swapped_towers_are_not_deployed(
             one.raw_data, other.raw_data = other.raw_data, one.raw_data
         return graphs
 
-    monkeypatch.setattr(deploying, "tower_graphs", swapped)
+    monkeypatch.setattr(proof, "tower_graphs", swapped)
     with pytest.raises(ParityError, match="nothing was deployed"):
         deploy(narrow_checkpoint, Deployment(tmp_path / "repository"))
     assert not (tmp_path / "repository").exists()
@@ -232,7 +233,7 @@ def test_command_line(
         == 0
     )
     assert "split proven on 12 pictures" in capsys.readouterr().err
-    assert main(["show", "--repository", str(root)]) == 0
-    assert json.loads(capsys.readouterr().out)["layout"] == "single"
+    assert main(["show", "--json", "--repository", str(root)]) == 0
+    assert json.loads(capsys.readouterr().out)["manifest"]["layout"] == "single"
     assert main(["deploy", str(tmp_path / "nowhere"), "--repository", str(root)]) == 1
     assert "no checkpoint at" in capsys.readouterr().err

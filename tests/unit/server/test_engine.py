@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.repository import open_repository
+from alexnet_repository.steps import Step, waves
+from alexnet_server.engine.joined import join
 from alexnet_server.engine.local import LocalEngine
 from alexnet_server.errors import BadModelOutput, EngineError
 from tests.photos import crops
@@ -72,29 +74,19 @@ def relist(root: Path, name: str) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def test_swapped_towers_do_not_start(narrow_repository: Path) -> None:
-    one = "s1_conv12_tower0/1/model.onnx"
-    other = "s1_conv12_tower1/1/model.onnx"
-    kept = (narrow_repository / one).read_bytes()
-    shutil.copy(narrow_repository / other, narrow_repository / one)
-    (narrow_repository / other).write_bytes(kept)
-    with pytest.raises(RepositoryError, match=r"s1_conv12_tower0/1/model.onnx was changed"):
-        open_repository(narrow_repository)
-    for name in (one, other):
-        relist(narrow_repository, name)
-        config = narrow_repository / name.split("/")[0] / "config.pbtxt"
-        text = config.read_text()
-        swapped = text.replace("conv2_tower0", "X").replace("conv2_tower1", "conv2_tower0")
-        config.write_text(swapped.replace("X", "conv2_tower1"))
-        relist(narrow_repository, config.relative_to(narrow_repository).as_posix())
-    ensemble = narrow_repository / "alexnet" / "config.pbtxt"
-    text = ensemble.read_text()
-    for name, wrong in (("conv2_tower0", "conv2_tower1"), ("conv2_tower1", "conv2_tower0")):
-        text = text.replace(
-            f'key: "{name}"\n      value: "{name}"', f'key: "{wrong}!"\n      value: "{name}"', 1
-        )
-    ensemble.write_text(text.replace('!"', '"'))
-    relist(narrow_repository, "alexnet/config.pbtxt")
+def test_swapped_towers_under_each_others_names_do_not_start(narrow_repository: Path) -> None:
+    paths = [narrow_repository / f"s1_conv12_tower{tower}/1/model.onnx" for tower in (0, 1)]
+    models = [onnx.load(path) for path in paths]
+    for tower, model in enumerate(reversed(models)):
+        model.graph.name = f"s1_conv12_tower{tower}"
+        for node in model.graph.node:
+            node.output[:] = [name.replace(f"tower{1 - tower}", "x") for name in node.output]
+            node.input[:] = [name.replace(f"tower{1 - tower}", "x") for name in node.input]
+            node.output[:] = [name.replace("x", f"tower{tower}") for name in node.output]
+            node.input[:] = [name.replace("x", f"tower{tower}") for name in node.input]
+        model.graph.output[0].name = f"conv2_tower{tower}"
+        onnx.save(model, paths[tower])
+        relist(narrow_repository, f"s1_conv12_tower{tower}/1/model.onnx")
     with pytest.raises(RepositoryError, match="known answers"):
         LocalEngine(open_repository(narrow_repository))
 
@@ -112,12 +104,42 @@ def test_gpu_placement_without_a_gpu_says_what_to_do(
 
 
 def test_nan_is_no_answer(narrow_repository: Path) -> None:
-    engine = LocalEngine(open_repository(narrow_repository))
-
-    class Broken:
-        def run(self, names: list[str], _: object) -> list[np.ndarray]:
-            return [np.full((1, 6 if name == "probabilities" else 32), np.nan) for name in names]
-
-    object.__setattr__(engine._steps[-1], "session", Broken())
+    path = narrow_repository / "s5_fc8" / "1" / "model.onnx"
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = np.full_like(onnx.numpy_helper.to_array(tensor), np.nan)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, path)
+    relist(narrow_repository, "s5_fc8/1/model.onnx")
     with pytest.raises(BadModelOutput):
-        engine.infer(images(1))
+        LocalEngine(open_repository(narrow_repository))
+
+
+def test_on_the_processor_all_steps_are_one_graph_and_nothing_crosses(
+    narrow_repository: Path,
+) -> None:
+    engine = LocalEngine(open_repository(narrow_repository))
+    engine.infer(images(2))
+    assert [len(wave) for wave in engine._waves] == [1]
+    assert engine.traffic.bytes() == {}
+
+
+def test_graphs_of_different_operator_sets_are_not_joined(narrow_repository: Path) -> None:
+    path = narrow_repository / "s5_fc8" / "1" / "model.onnx"
+    model = onnx.load(path)
+    model.opset_import[0].version -= 1
+    onnx.save(model, path)
+    relist(narrow_repository, "s5_fc8/1/model.onnx")
+    with pytest.raises(RepositoryError, match=r"s5_fc8 .*operator set.*deploy again"):
+        LocalEngine(open_repository(narrow_repository))
+
+
+def test_the_mean_of_both_towers_is_kept_once(narrow_repository: Path) -> None:
+    repository = open_repository(narrow_repository)
+    whole = Step("whole", 1, "cpu", {"images": "images"}, {"features": "features"})
+    steps = [step for wave in waves(repository.steps()) for step in wave]
+    joined = onnx.load_model_from_string(join(repository, steps, whole))
+    onnx.checker.check_model(joined)
+    means = [t for t in joined.graph.initializer if list(t.dims)[-3:] == [224, 224, 3]]
+    assert len(means) == 1

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from referencing.jsonschema import DRAFT202012
 import alexnet_server
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
-from alexnet_repository.repository import open_repository
+from alexnet_repository.files import deployed
 from alexnet_server import problem, settings
-from alexnet_server.app import create_app, open_pictures
+from alexnet_server.app import create_app
+from alexnet_server.deployed import open_deployed
 from alexnet_server.engine.local import LocalEngine
 from alexnet_server.errors import RequestError, picture_status
+from alexnet_server.following import Following
 from alexnet_server.routes import classify, images, search
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
@@ -47,10 +50,12 @@ REGISTRY = Registry().with_resource("urn:api", DRAFT202012.create_resource(DOCUM
 def app(towers_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     index = tmp_path_factory.mktemp("reference") / "index.sqlite"
     chosen = Settings(repository=towers_repository, index=f"sqlite:///{index}")
-    repository = open_repository(towers_repository)
-    pictures = open_pictures(chosen, repository)
-    yield create_app(Served(chosen, repository, LocalEngine(repository), pictures))
-    pictures.close()
+    deploys = Following(
+        partial(open_deployed, towers_repository, LocalEngine, chosen.index_path),
+        partial(deployed, towers_repository),
+    )
+    yield create_app(Served(chosen, deploys))
+    deploys.close()
 
 
 def subclasses(root: type) -> Iterator[type]:
@@ -248,5 +253,5 @@ def test_the_page_has_every_setting():
     table = rows(PAGE.split("## Settings")[1])
     assert set(table) == {flag for action in parser._actions for flag in action.option_strings}
     for setting in settings._settable():
-        variable, default = table[f"--{setting.name}"][:2]
+        variable, default = table[f"--{setting.name.replace('_', '-')}"][:2]
         assert (variable, default) == (f"`{settings._variable(setting)}`", f"`{setting.default}`")

@@ -29,12 +29,26 @@ def test_flag_then_variable_then_default() -> None:
         ({"ALEXNET_PORT": "http"}, "port must be a whole number, not 'http'"),
         ({"ALEXNET_PORT": "65536"}, r"0\.\.65535"),
         ({"ALEXNET_THREADS": "0"}, "threads be at least 1"),
+        ({"ALEXNET_ENGINE": "remote"}, r"local or triton://HOST:PORT"),
+        ({"ALEXNET_ENGINE": "triton://unix:/run/socket"}, r"local or triton://HOST:PORT"),
+        ({"ALEXNET_ENGINE": "triton://a:0"}, r"local or triton://HOST:PORT"),
+        ({"ALEXNET_ENGINE": "triton://a:8001/x"}, r"local or triton://HOST:PORT"),
+        ({"ALEXNET_BACKEND_TIMEOUT_S": "fast"}, "backend_timeout_s must be a number, not 'fast'"),
+        ({"ALEXNET_BACKEND_TIMEOUT_S": "0"}, "backend_timeout_s must lie above 0"),
+        ({"ALEXNET_BACKEND_TIMEOUT_S": "nan"}, "backend_timeout_s must lie above 0"),
         ({"ALEXNET_INDEX": "milvus://host"}, "sqlite:///PATH"),
     ],
 )
 def test_refused(environment: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         parsed(**environment)
+
+
+def test_engines() -> None:
+    assert parsed().triton is None
+    assert parsed("--engine", "triton://gpu-1.lan:8001").triton == "gpu-1.lan:8001"
+    assert parsed(ALEXNET_ENGINE="triton://[::1]:8001").triton == "[::1]:8001"
+    assert parsed("--backend-timeout-s", "0.5").backend_timeout_s == 0.5
 
 
 def test_the_clients_variable_is_known() -> None:

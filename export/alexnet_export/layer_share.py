@@ -1,0 +1,84 @@
+"""What each model of a repository computes of the network's layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alexnet_export.errors import DeployError
+from alexnet_export.layers import DIALECTS, Convolution, Dialect, Layer, shapes
+from alexnet_export.stages import classifier_stage_name, stages
+from alexnet_repository.repository import Repository
+
+
+@dataclass(frozen=True)
+class LayerShare:
+    """What one part computes of a layer; ``layer`` is None for the classifier.
+
+    ``activation`` and ``output`` are (maps, height, width) or (units,), before and after pooling;
+    ``groups`` is the number of towers that a part computes side by side, apart from each other.
+    """
+
+    name: str
+    layer: Layer | None
+    activation: tuple[int, ...]
+    output: tuple[int, ...]
+    groups: int = 1
+
+
+# By a model's name: its tower (None where it computes whole layers) and its layers.
+Shares = dict[str, tuple[int | None, tuple[LayerShare, ...]]]
+
+
+def layer_shares(repository: Repository) -> Shares:
+    """Tower and layers of every model of the deployed layout, computed from the layer table.
+
+    Raises DeployError on a dialect that is not known here.
+    """
+    manifest = repository.manifest
+    dialect = DIALECTS.get(str(manifest.get("dialect")))
+    if dialect is None:
+        raise DeployError(
+            f"{repository.root} holds the dialect {manifest.get('dialect')!r}; known here: "
+            f"{', '.join(DIALECTS)}"
+        )
+    classes = len(repository.classes)
+    groups = stages(dialect)
+    if manifest.get("layout") == "single":
+        layers = tuple(layer for stage in groups for layer in stage.layers)
+        whole = _shares_of(dialect, classes, layers, None)
+        return {step.model: (None, whole) for step in repository.steps()}
+    found: Shares = {
+        f"{stage.name}_tower{tower}": (tower, _shares_of(dialect, classes, stage.layers, tower))
+        for stage in groups
+        for tower in range(dialect.towers)
+    }
+    found[classifier_stage_name(dialect)] = (None, _shares_of(dialect, classes, (), None))
+    return found
+
+
+def _shares_of(
+    dialect: Dialect, classes: int, layers: tuple[Layer, ...], tower: int | None
+) -> tuple[LayerShare, ...]:
+    """The layers as one tower computes them, or whole and with the classifier."""
+    by_name = {shape.name: shape for shape in shapes(dialect, classes)}
+    parts = 1 if tower is None else dialect.towers
+    found = []
+    for layer in layers:
+        shape = by_name[layer.name]
+        is_grouped = tower is None and _is_local(layer)
+        found.append(
+            LayerShare(
+                name=layer.name,
+                layer=layer,
+                activation=(shape.activation[0] // parts, *shape.activation[1:]),
+                output=(shape.output[0] // parts, *shape.output[1:]),
+                groups=dialect.towers if is_grouped else 1,
+            )
+        )
+    if tower is None:
+        found.append(LayerShare(dialect.classifier, None, (classes,), (classes,)))
+    return tuple(found)
+
+
+def _is_local(layer: Layer) -> bool:
+    return isinstance(layer, Convolution) and layer.connection == "local"

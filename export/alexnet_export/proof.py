@@ -1,0 +1,119 @@
+"""A checkpoint's graphs in a precision, with the proof that they may be deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alexnet_export.checkpoint import Checkpoint
+from alexnet_export.graph import Graph, single_graph, tower_graphs
+from alexnet_export.parity import Answers, Images, Parity, compare, require, run
+from alexnet_export.pictures import (
+    Pictures,
+    calibration_pictures,
+    measured_pictures,
+    pictures_digest,
+    proof_views,
+)
+from alexnet_export.precision import Loss, Precision, measure
+from alexnet_export.precision import require as require_loss
+
+Layout = Literal["towers", "single"]
+LAYOUTS: tuple[Layout, ...] = ("towers", "single")
+Parts = dict[Layout, list[Graph]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How to prove: on which pictures, calibrated on which, and what top-1 may lose in points."""
+
+    precision: Precision
+    pictures: Path | None
+    calibration: Path | None
+    max_top1_loss: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The graphs of each layout, and their answers to ``images`` uint8 [n, 224, 224, 3].
+
+    ``loss`` is None in fp32; ``calibration`` is what int8 was calibrated on, for the manifest.
+    """
+
+    parts: dict[Layout, list[Graph]]
+    images: Images
+    answers: dict[Layout, Answers]
+    parity: Parity
+    loss: Loss | None = None
+    calibration: dict[str, Any] | None = None
+
+
+def prove(checkpoint: Checkpoint, place: Path, asked: Asked) -> Proof:
+    """Build the graphs of the checkpoint in ``place`` and prove them.
+
+    The split is proven in fp32 whatever the precision, and then in the precision, whose loss is
+    measured against fp32.  Raises PicturesError, ParityError and PrecisionError.
+    """
+    images = proof_views(place, asked.pictures)
+    whole: Parts = {"towers": tower_graphs(checkpoint), "single": [single_graph(checkpoint)]}
+    answers, parity = _split(whole, images, "fp32")
+    if asked.precision == "fp32":
+        return Proof(whole, images, answers, parity)
+    calibrated_on, measured = _pictures(checkpoint, place, asked)
+    parts, calibration = _reduced(checkpoint, whole, asked.precision, calibrated_on)
+    given = run(parts["single"], measured.images, f"{asked.precision} loss")
+    loss = measure(given, run(whole["single"], measured.images, "fp32"), measured.labels)
+    require_loss(loss, asked.precision, asked.max_top1_loss)
+    answers, parity = _split(parts, images, asked.precision)
+    return Proof(parts, images, answers, parity, loss, calibration)
+
+
+def is_calibrated_alike(
+    manifest: dict[str, Any], checkpoint: Checkpoint, place: Path, asked: Asked
+) -> bool:
+    """Whether the deployed graphs know the asked pictures, and lose no more than is asked."""
+    if asked.precision == "fp32":
+        return True
+    calibrated_on, _ = _pictures(checkpoint, place, asked)
+    noted = (manifest.get("calibration") or {}).get("digest")
+    return manifest["precision_loss"]["top1_loss"] <= asked.max_top1_loss and noted == (
+        None if calibrated_on is None else pictures_digest(calibrated_on)
+    )
+
+
+def _pictures(checkpoint: Checkpoint, place: Path, asked: Asked) -> tuple[Images | None, Pictures]:
+    """What int8 is calibrated on, and what a loss is measured on."""
+    measured = measured_pictures(place, asked.pictures, checkpoint.classes)
+    if asked.precision != "int8":
+        return None, measured
+    return calibration_pictures(asked.calibration, measured)
+
+
+def _reduced(
+    checkpoint: Checkpoint, whole: Parts, precision: Precision, calibrated_on: Images | None
+) -> tuple[Parts, dict[str, Any] | None]:
+    """The graphs in fp16, or in int8 and then with what the manifest says of the calibration."""
+    if calibrated_on is None:
+        towers, single = tower_graphs(checkpoint, half=True), single_graph(checkpoint, half=True)
+        return {"towers": towers, "single": [single]}, None
+    # Only int8 needs onnxruntime's tools; show, verify and rollback do without any of it.
+    from alexnet_export.quantization import calibrate, quantized  # noqa: PLC0415
+
+    calibration = calibrate(whole["single"][0], checkpoint.dialect, calibrated_on)
+    parts: Parts = {
+        layout: [quantized(graph, checkpoint.dialect, calibration) for graph in graphs]
+        for layout, graphs in whole.items()
+    }
+    return parts, calibration.as_json()
+
+
+def _split(
+    parts: Parts, images: Images, precision: Precision
+) -> tuple[dict[Layout, Answers], Parity]:
+    """Both layouts' answers, proven equal within the precision's limits."""
+    towers = run(parts["towers"], images, f"towers, {precision}")
+    single = run(parts["single"], images, f"single, {precision}")
+    parity = compare(towers, single, precision)
+    require(parity, precision)
+    return {"towers": towers, "single": single}, parity

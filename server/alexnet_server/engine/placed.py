@@ -1,0 +1,113 @@
+"""A step of the ensemble on its device: the session that runs it, and how it is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from alexnet_repository.errors import RepositoryError
+from alexnet_repository.steps import Step
+from alexnet_server.engine.value import HOST, Traffic, Value, ort_device
+from alexnet_server.errors import EngineError
+
+Provider = tuple[str, dict[str, str]]
+CUDA = "CUDAExecutionProvider"
+
+
+@dataclass(frozen=True)
+class PlacedStep:
+    """One graph of the ensemble and the session that runs it on ``step.device``."""
+
+    step: Step
+    session: Any
+
+    def run(self, values: Mapping[str, Value], traffic: Traffic) -> dict[str, Value]:
+        """The step's outputs, left on its device; inputs that are elsewhere are copied there."""
+        device = self.step.device
+        binding = self.session.io_binding()
+        for port, name in self.step.inputs.items():
+            binding.bind_ortvalue_input(port, values[name].on(device))
+        for port in self.step.outputs:
+            binding.bind_output(port, *ort_device(device))
+        self.session.run_with_iobinding(binding)
+        tensors = binding.get_outputs()
+        return {
+            name: Value(name, device, tensor, traffic)
+            for name, tensor in zip(self.step.outputs.values(), tensors, strict=True)
+        }
+
+
+def place(graph: Path | bytes, step: Step) -> PlacedStep:
+    """Load a graph, from its file or its bytes, on the device that its step names.
+
+    Raises EngineError where this machine has no such device, RepositoryError where the graph
+    cannot be loaded.
+    """
+    provider = provider_of(step.device)
+    try:
+        # enable_fallback=0: a failing provider is not to be replaced by the CPU.
+        session = onnxruntime.InferenceSession(
+            graph, _options(step.device), providers=[provider], enable_fallback=0
+        )
+    except Exception as error:  # onnxruntime's exceptions share no narrower root
+        if step.device != HOST:
+            raise _not_here(step, str(error)) from error
+        raise RepositoryError(f"{step.model} cannot be loaded: {error}") from error
+    if provider[0] not in session.get_providers():
+        # A CUDA library that is missing is only logged, and the session then runs on the CPU.
+        raise _not_here(step, "it fell back to the CPU, its log above says why")
+    session._model_bytes = None  # what it keeps of given bytes for a later change of providers
+    return PlacedStep(step, session)
+
+
+def load_cuda() -> None:
+    """Find CUDA's libraries where NVIDIA's wheels leave them, where this onnxruntime needs them.
+
+    They lie where the loader does not look by itself.
+    """
+    if CUDA in onnxruntime.get_available_providers():
+        with redirect_stdout(sys.stderr):  # what it prints is no result
+            onnxruntime.preload_dlls()
+
+
+def provider_of(device: str) -> Provider:
+    """The execution provider for ``cpu`` or ``cuda:N`` and its options.
+
+    Raises EngineError where this onnxruntime was built without CUDA.
+    """
+    if device == HOST:
+        return "CPUExecutionProvider", {}
+    if CUDA not in onnxruntime.get_available_providers():
+        raise EngineError(
+            f"the repository places a step on {device}, but this onnxruntime has no CUDA: install "
+            "alexnet-server[serve-gpu] in place of [serve], or deploy with --devices cpu"
+        )
+    return CUDA, {
+        "device_id": str(ort_device(device)[1]),
+        # fp32 is what the manifest says; TensorFloat-32 keeps 10 bits of its 23.
+        "use_tf32": "0",
+        # Batches are of any size, and the default tries every algorithm anew at each of them.
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
+
+
+def _options(device: str) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings are about its own optimisations
+    if device != HOST:
+        options.intra_op_num_threads = 1  # the work is on the GPU: no core is to wait spinning
+    return options
+
+
+def _not_here(step: Step, reason: str) -> EngineError:
+    return EngineError(
+        f"{step.model} is placed on {step.device}, which ONNX Runtime cannot use here ({reason}): "
+        'install CUDA and cuDNN (pip install "onnxruntime-gpu[cuda,cudnn]") and look for the '
+        "device in nvidia-smi, or deploy with --devices cpu"
+    )
