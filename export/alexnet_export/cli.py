@@ -17,6 +17,7 @@ _EPILOG = """examples:
   alexnet-export show --repository model_repository
   alexnet-export verify                              would a server start on it?
   alexnet-export rollback                            back to the version before
+  alexnet-export reload --triton localhost:8001      a running Triton to what is deployed now
 
 exit codes: 0 done, 1 refused or failed (the message says why), 2 usage, 130 Ctrl-C
 """
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"alexnet-export: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("alexnet-export: interrupted; nothing was changed", file=sys.stderr)
+        print("alexnet-export: interrupted", file=sys.stderr)
         return 130
 
 

@@ -8,7 +8,7 @@ pictures stay uint8, ``features`` and ``probabilities`` float32.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 from onnx import TensorProto, helper
@@ -38,7 +38,8 @@ class Port:
 class Graph:
     """One model of the repository; ``tower`` says on whose device it runs.
 
-    ``about`` says in a sentence or two what it computes, for a person.
+    ``about`` says in a sentence or two what it computes, for a person; ``is_paired`` whether the
+    other tower's graph of the same stage runs at the same time.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Graph:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     model: onnx.ModelProto
+    is_paired: bool = False
 
 
 def tower_graphs(checkpoint: Checkpoint, *, half: bool = False) -> list[Graph]:
@@ -149,7 +151,8 @@ def _tower_graph(
     reads = source.about if source.layer is None else f"{source.about} of both towers"
     about = f"{layers} of tower {tower}.\nIt reads {reads} and gives its own half of {last}."
     name = f"{stage.name}_tower{tower}"
-    return _graph(name, tower, source.ports, (port,), writer, about=about)
+    graph = _graph(name, tower, source.ports, (port,), writer, about=about)
+    return replace(graph, is_paired=True)
 
 
 def _graph(

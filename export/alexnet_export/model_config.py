@@ -112,17 +112,22 @@ def _queue(graph: Graph) -> _Section:
     policy.timeout_action = triton.ModelQueuePolicy.REJECT
     policy.default_timeout_microseconds = _TIMEOUT_US
     policy.allow_timeout_override = True
-    policy.max_queue_size = _MAX_QUEUE_SIZE
-    why = (
+    remarks = [
         "A request waits a moment for others to make a batch with."
         if is_first
         else "Requests that were one batch before come together, and are one again."
-    )
-    return (
-        f"{why}\nOne that finds the queue full, or that waited past its timeout (its own, if that "
-        "is shorter),\nis rejected: timeout_action is REJECT, its default.",
-        config,
-    )
+    ]
+    # One of two steps of an ensemble that run at once must not find its queue full: Triton ends
+    # with SIGSEGV (triton-inference-server/core, pull request 483, of 2026) or never answers again
+    # (466, 470).  Seen with 2.51.
+    if not graph.is_paired:
+        policy.max_queue_size = _MAX_QUEUE_SIZE
+        remarks.append("One that finds the queue full is rejected.")
+    remarks += [
+        "One that waited past its timeout (its own, if that is shorter) is rejected:",
+        "timeout_action is REJECT, its default.",
+    ]
+    return "\n".join(remarks), config
 
 
 def _warmup(graph: Graph) -> _Section:

@@ -49,7 +49,8 @@ def test_a_full_queue_and_a_late_request_are_refused(
     for name in ("conv1", *STEPS):
         policy = configs[name].dynamic_batching.default_queue_policy
         assert policy.timeout_action == triton.ModelQueuePolicy.REJECT
-        assert policy.max_queue_size == 256
+        # A full queue of one of two steps that run at once ends Triton 2.51.
+        assert policy.max_queue_size == (0 if "tower" in name else 256)
         assert policy.default_timeout_microseconds == 30_000_000
         assert policy.allow_timeout_override
 
