@@ -21,7 +21,7 @@ BIN   := .venv/bin
 READY := .venv/ready
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: serve starter triton test check setup clean
+.PHONY: serve starter triton test faults check setup clean
 
 serve: $(READY)
 ifneq ($(CHECKPOINT),)
@@ -50,7 +50,12 @@ triton: $(READY)
 	$(BIN)/python deploy/local_triton/start.py --repository "$(REPOSITORY)" --model-control $(CONTROL)
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit
+	$(BIN)/pytest --ignore tests/unit
+
+# The long fault tests: deploys and rollbacks stopped at every step, not only at some of them.
+faults: $(READY)
+	EVERY_STEP=1 $(BIN)/pytest --timeout 1800 tests/integration/interrupted_deploys
 
 check: $(READY)
 	$(BIN)/ruff format --check .

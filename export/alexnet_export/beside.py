@@ -29,5 +29,10 @@ def discarded(root: Path) -> Path:
     return _beside(root, "discarded")
 
 
+def manifest(root: Path) -> Path:
+    """Where the next manifest is written, to replace that of the root in one step."""
+    return _beside(root, "manifest")
+
+
 def _beside(root: Path, purpose: str) -> Path:
     return root.with_name(f"{root.name}.{purpose}")

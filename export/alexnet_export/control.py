@@ -27,7 +27,8 @@ class Control:
     def __init__(self, address: str, timeout_s: float) -> None:
         self.address = address
         self._timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(address)
+        # Model control goes to the named host, never by way of a proxy for web pages.
+        self._channel = grpc.insecure_channel(address, (("grpc.enable_http_proxy", 0),))
         self._triton = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     def __enter__(self) -> Control:
@@ -68,7 +69,7 @@ class Control:
     def load(self, model: str) -> None:
         """Load a model, or load it anew, from the repository; an ensemble brings its parts."""
         request = service_pb2.RepositoryModelLoadRequest(model_name=model)
-        self._call(self._triton.RepositoryModelLoad, request, self._timeout_s)
+        self._load(request)
 
     def load_as(
         self, model: str, config: model_config_pb2.ModelConfig, files: Mapping[str, bytes]
@@ -82,7 +83,7 @@ class Control:
         request.parameters["config"].string_param = text
         for name, content in files.items():
             request.parameters[f"file:{name}"].bytes_param = content
-        self._call(self._triton.RepositoryModelLoad, request, self._timeout_s)
+        self._load(request)
 
     def unload(self, model: str) -> None:
         """Unload every version of a model; of one that is not loaded, nothing happens."""
@@ -97,25 +98,40 @@ class Control:
         request.inputs.add(name="images", datatype="UINT8", shape=images.shape)
         request.raw_input_contents.append(images.tobytes())
         answer = self._call(self._triton.ModelInfer, request, self._timeout_s)
-        found = {
-            output.name: np.frombuffer(content, np.float32).reshape(output.shape)
-            for output, content in zip(answer.outputs, answer.raw_output_contents, strict=True)
-        }
-        return found["features"], found["probabilities"]
+        try:
+            found = {
+                output.name: np.frombuffer(content, np.float32).reshape(output.shape)
+                for output, content in zip(answer.outputs, answer.raw_output_contents, strict=True)
+            }
+            return found["features"], found["probabilities"]
+        except (KeyError, ValueError) as error:
+            raise TritonError(
+                f"Triton at {self.address} gave a malformed answer: {error}"
+            ) from error
 
-    def _call(self, method: Callable[..., Any], request: Any, timeout_s: float) -> Any:  # noqa: ANN401 (generated types)
+    def _load(self, request: service_pb2.RepositoryModelLoadRequest) -> None:
+        after = (
+            "; a load it began goes on: look at its messages, then run this again, with a longer "
+            "--timeout"
+        )
+        self._call(self._triton.RepositoryModelLoad, request, self._timeout_s, after)
+
+    def _call(
+        self,
+        method: Callable[..., Any],
+        request: Any,  # noqa: ANN401 (generated types)
+        timeout_s: float,
+        if_late: str = "",
+    ) -> Any:  # noqa: ANN401 (generated types)
         try:
             return method(request, timeout=timeout_s)
         except grpc.RpcError as error:
-            raise TritonError(self._reason(error, timeout_s)) from error
+            raise TritonError(self._reason(error, timeout_s, if_late)) from error
 
-    def _reason(self, error: grpc.RpcError, timeout_s: float) -> str:
+    def _reason(self, error: grpc.RpcError, timeout_s: float, if_late: str) -> str:
         details = first_line(error.details() or "")
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return (
-                f"Triton at {self.address} did not answer within {timeout_s:g} s; a load it began "
-                "goes on: look at its messages, then run this again, with a longer --timeout"
-            )
+            return f"Triton at {self.address} did not answer within {timeout_s:g} s{if_late}"
         if "explicit model load / unload is not allowed" in details:
             return (
                 f"Triton at {self.address} was started without model control: restart it with "

@@ -42,6 +42,7 @@ def settle(root: Path) -> None:
     try:
         if beside.discarded(root).exists():
             shutil.rmtree(beside.discarded(root))
+        beside.manifest(root).unlink(missing_ok=True)
         if beside.staging(root).exists():
             _settle_staging(root)
         for version, folder in kept_versions(root).items():
@@ -56,10 +57,14 @@ def settle(root: Path) -> None:
 
 
 def prune(root: Path, keep: int, former: int | None = None) -> None:
-    """Keep ``keep`` former roots: version ``former``, which was served last, then the newest."""
+    """Keep ``keep`` former roots: version ``former``, which was served last, then the newest.
+
+    The highest number stays until one above it is deployed: versions are counted on from it.
+    """
     versions = sorted(kept_versions(root), key=lambda one: (one == former, one), reverse=True)
     for version in versions[keep:]:
-        _discard(root, kept_versions(root)[version])
+        if version + 1 < next_version(root):
+            _discard(root, kept_versions(root)[version])
     _remove_empty(beside.kept(root))
 
 

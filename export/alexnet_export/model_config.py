@@ -41,6 +41,7 @@ def part_config(graph: Graph, devices: tuple[str, ...]) -> str:
         (f"{graph.about}\n{_WRITTEN_BY}", head),
         ("", _ports(graph.inputs, graph.outputs)),
         ("", place),
+        *([] if device == "cpu" else [_cuda()]),
         _two_versions(),
         _queue(graph),
         _warmup(graph),
@@ -93,6 +94,18 @@ def _ports(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> triton.ModelC
     for port in outputs:
         config.output.add(name=port.name, data_type=_DTYPES[port.dtype], dims=port.dims)
     return config
+
+
+def _cuda() -> _Section:
+    """Options of ONNX Runtime's CUDA provider, as Triton's onnxruntime backend passes them on."""
+    config = triton.ModelConfig()
+    accelerators = config.optimization.execution_accelerators
+    options = accelerators.gpu_execution_accelerator.add(name="cuda").parameters
+    # The default, 1, lets fp32 be computed with the 10 bits of TensorFloat-32.
+    options["use_tf32"] = "0"
+    # The default tries every algorithm anew for each size of batch.
+    options["cudnn_conv_algo_search"] = "HEURISTIC"
+    return "All bits of fp32, and no search at each new size of batch.", config
 
 
 def _two_versions() -> _Section:

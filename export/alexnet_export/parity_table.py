@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tritonclient.grpc as triton
 from tqdm import tqdm
-from tritonclient.utils import InferenceServerException
 
-from alexnet_export.checkpoint import write_whole
-from alexnet_export.errors import ParityError, TritonError
-from alexnet_export.graph import FEATURES, IMAGES, PROBABILITIES
+from alexnet_export.control import Control
+from alexnet_export.errors import ParityError
 from alexnet_export.parity import Answers, Images, compare
-from alexnet_export.repository import locked
-from alexnet_repository.files import ENSEMBLE, MANIFEST, read_manifest
+from alexnet_export.repository import locked, rewrite_manifest
+from alexnet_repository.files import PARITY_TABLE, read_manifest
 
 _BATCH = 32
+# What tells whether the deploy that was measured is still there.
+_DEPLOYED = ("model", "layout", "precision", "devices")
 _TIMEOUT_S = 60.0
 
 
@@ -29,22 +27,10 @@ def ask_triton(address: str, images: Images, version: str) -> Answers:
     Raises TritonError where it cannot be reached, lacks that version, or takes over a minute for
     a batch.
     """
-    client = triton.InferenceServerClient(address)
-    features, probabilities = [], []
-    try:
-        for start in tqdm(range(0, len(images), _BATCH), desc="triton", unit="batch", disable=None):
-            batch = images[start : start + _BATCH]
-            given = triton.InferInput(IMAGES, list(batch.shape), "UINT8")
-            given.set_data_from_numpy(batch)
-            answer = client.infer(
-                ENSEMBLE, [given], model_version=version, client_timeout=_TIMEOUT_S
-            )
-            features.append(answer.as_numpy(FEATURES))
-            probabilities.append(answer.as_numpy(PROBABILITIES))
-    except InferenceServerException as error:
-        raise TritonError(f"Triton at {address} did not answer: {error}") from error
-    finally:
-        client.close()
+    starts = tqdm(range(0, len(images), _BATCH), desc="triton", unit="batch", disable=None)
+    with Control(address, _TIMEOUT_S) as triton:
+        answers = [triton.answers(images[start : start + _BATCH], version) for start in starts]
+    features, probabilities = zip(*answers, strict=True)
     return Answers(np.concatenate(features), np.concatenate(probabilities))
 
 
@@ -73,17 +59,27 @@ def require_model(manifest: Mapping[str, Any], digest: str) -> None:
         )
 
 
-def record(root: Path, digest: str, table: dict[str, Any]) -> None:
-    """Put the table into the deployed manifest.
+def record(repository: Path, table: dict[str, Any], measured: Mapping[str, Any]) -> None:
+    """Put the table into the deployed manifest, which servers take for the same deploy.
 
-    Raises ParityError where the repository holds another model, and RepositoryError.
+    ``measured`` is the manifest that was there when the table was measured.  Raises ParityError
+    where another deploy came meanwhile, RepositoryError, and DeployError where it cannot be
+    written.
     """
-    with locked(root):
+    root = repository.resolve()  # a link stays a link, and the lock is that of a deploy
+    with locked(root, may_be_new=False):
         manifest = read_manifest(root)
-        require_model(manifest, digest)
-        manifest["parity_table"] = table
-        content = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-        write_whole(root / MANIFEST, content.encode())
+        _require_same(manifest, measured)
+        rewrite_manifest(root, manifest | {PARITY_TABLE: table})
+
+
+def _require_same(found: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
+    if any(found.get(key) != measured.get(key) for key in _DEPLOYED):
+        now = f"{found['model']['version']} ({found.get('layout')}, {found.get('precision')})"
+        raise ParityError(
+            f"version {measured['model']['version']} was measured, but meanwhile version {now} was "
+            "deployed: measure again; nothing was noted"
+        )
 
 
 def markdown(table: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from alexnet_export.control import Control, first_line
 from alexnet_export.errors import TritonError
 from alexnet_export.repository import locked
 from alexnet_repository.files import CONFIG_FILE, ENSEMBLE, LABELS_FILE
+from alexnet_repository.golden import Golden
 from alexnet_repository.repository import Repository, open_repository
 
 LOAD_TIMEOUT_S = 300.0
@@ -78,32 +79,33 @@ def reload(wanted: Reload, tell: Callable[[str], None]) -> str:
 
     No request fails meanwhile and none is answered by parts of two versions.  ``tell`` gets a
     line a step.  Raises TritonError, RepositoryError and DeployError (a deploy is under way); up
-    to the switch the former version serves on, and after it that version is put back if it can be.
+    to the switch the former version serves on, and where the switch fails it is put back if it
+    can be.  The message says which version is in service.
     """
     root = wanted.repository.resolve()
-    with locked(root), Control(wanted.address, wanted.timeout_s) as triton:
+    with locked(root, may_be_new=False), Control(wanted.address, wanted.timeout_s) as triton:
         repository = open_repository(root)
+        golden = repository.golden()  # nothing that can be read beforehand may fail later
         former = _in_service(triton)
         if former and former.version != repository.version:
             tell(f"loading version {repository.version} beside version {former.version}")
             _load_beside(triton, former, repository, wanted)
         tell(f"switching to version {repository.version}")
-        _switch(triton, former, repository)
-        for model in _others(repository):
-            triton.load(model)
-        if former and former.version != repository.version:
-            tell(f"waiting for the last answers of version {former.version}")
-            _wait_for_last(triton, former, wanted.timeout_s)
-            _unload_left(triton, former, root)
+        _switch(triton, former, repository, golden)
+        _finish(triton, former, repository, wanted.timeout_s, tell)
         return repository.version
 
 
 def _in_service(triton: Control) -> Ensemble | None:
+    version = _version_in_service(triton)
+    return Ensemble(version, triton.config(ENSEMBLE)) if version else None
+
+
+def _version_in_service(triton: Control) -> str | None:
+    """Of two, the higher: requests that name no version go there."""
     states = triton.states(ENSEMBLE).items()
     ready = [version for version, (state, _) in states if state == "READY"]
-    if not ready:
-        return None
-    return Ensemble(max(ready, key=int), triton.config(ENSEMBLE))
+    return max(ready, key=int, default=None)
 
 
 def _load_beside(triton: Control, former: Ensemble, repository: Repository, wanted: Reload) -> None:
@@ -114,7 +116,13 @@ def _load_beside(triton: Control, former: Ensemble, repository: Repository, want
             triton.load(step.model)
     elif wanted.interrupt:
         triton.unload(ENSEMBLE)
-        _wait_for_last(triton, former, wanted.timeout_s)
+        try:
+            _wait_for_last(triton, former, wanted.timeout_s)
+        except TritonError as error:
+            raise TritonError(
+                f"no version is in service, as --interrupt unloaded version {former.version}: "
+                f"{error}; run this again when no request is under way"
+            ) from error
         return
     else:
         raise TritonError(
@@ -139,20 +147,73 @@ def _hold(triton: Control, former: Ensemble, repository: Repository) -> None:
     triton.load_as(ENSEMBLE, former.config, files)
 
 
-def _switch(triton: Control, former: Ensemble | None, repository: Repository) -> None:
+def _switch(
+    triton: Control, former: Ensemble | None, repository: Repository, golden: Golden
+) -> None:
     try:
         triton.load(ENSEMBLE)
-        golden = repository.golden()
         difference = golden.difference(*triton.answers(golden.images, repository.version))
         if difference:
             raise TritonError(
                 f"version {repository.version} does not give its known answers: {difference}"
             )
     except TritonError as error:
-        if former is None or not former.is_held_by(repository.root):
-            raise TritonError(f"{error}; no former version could be put back") from error
+        raise TritonError(f"{error}; {_put_back(triton, former, repository)}") from error
+
+
+def _put_back(triton: Control, former: Ensemble | None, repository: Repository) -> str:
+    """Bring the former version back if it can be; returns what came of it, for a person."""
+    if former is None or not former.is_held_by(repository.root):
+        return f"no former version could be put back; {_said_in_service(triton)}"
+    try:
+        if former.version == repository.version == _version_in_service(triton):
+            return (
+                f"version {former.version} is in service, as before: does Triton serve this folder?"
+            )
         _hold(triton, former, repository)
-        raise TritonError(f"{error}; version {former.version} was put back") from error
+    except (TritonError, OSError) as error:
+        now = _said_in_service(triton)
+        return f"version {former.version} could not be put back ({error}); {now}"
+    return f"version {former.version} was put back"
+
+
+def _said_in_service(triton: Control) -> str:
+    try:
+        version = _version_in_service(triton)
+    except TritonError as error:
+        return f"which version is in service cannot be told ({error})"
+    return f"version {version} is in service" if version else "none is in service"
+
+
+def _finish(
+    triton: Control,
+    former: Ensemble | None,
+    repository: Repository,
+    timeout_s: float,
+    tell: Callable[[str], None],
+) -> None:
+    """What is left to do after the switch; a failure here undoes nothing of it."""
+    left = []  # models of another layout, which only the former ensemble needed
+    if former and former.version != repository.version:
+        left = [part for part in former.parts if not (repository.root / part).exists()]
+    try:
+        for model in _others(repository):
+            triton.load(model)
+        if former and former.version != repository.version:
+            tell(f"waiting for the last answers of version {former.version}")
+            _wait_for_last(triton, former, timeout_s)
+        for part in list(left):
+            if triton.is_ready(part):
+                triton.unload(part)
+            left.remove(part)
+    except TritonError as error:
+        message = f"version {repository.version} is in service, but {error}; run this again"
+        if former and left:  # the next run meets the new ensemble and cannot know them
+            message += (
+                f", and once version {former.version} has no requests under way, unload what only "
+                f"it needed: {', '.join(left)} (POST /v2/repository/models/MODEL/unload)"
+            )
+        raise TritonError(message) from error
 
 
 def _others(repository: Repository) -> list[str]:
@@ -168,14 +229,6 @@ def _wait_for_last(triton: Control, former: Ensemble, timeout_s: float) -> None:
     while triton.states(ENSEMBLE).get(former.version, ("", ""))[0] in ("READY", "UNLOADING"):
         if time.monotonic() > deadline:
             raise TritonError(
-                f"version {former.version} still has requests under way after {timeout_s:g} s: "
-                "run this again when they have ended"
+                f"version {former.version} still has requests under way after {timeout_s:g} s"
             )
         time.sleep(_POLL_S)
-
-
-def _unload_left(triton: Control, former: Ensemble, root: Path) -> None:
-    """Unload what only the former ensemble needed: the models of another layout."""
-    for part in former.parts:
-        if not (root / part).exists() and triton.is_ready(part):
-            triton.unload(part)

@@ -7,12 +7,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from alexnet_export import beside
-from alexnet_export.checkpoint import write_whole
+from alexnet_export.checkpoint import sync, write_whole
 from alexnet_export.errors import DeployError
 from alexnet_export.kept import settle
 from alexnet_export.switch import NEEDS, switch
@@ -22,13 +22,17 @@ from alexnet_repository.repository import open_repository
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def locked(root: Path, *, may_be_new: bool = True) -> Iterator[None]:
     """Hold the repository's lock, with nothing of an earlier deploy left beside the root.
 
-    Raises DeployError if another deploy holds it, or where ``root`` cannot be deployed to.
+    Raises DeployError if another deploy holds it, or where ``root`` cannot be deployed to.  What
+    is there must be there already unless it ``may_be_new``: on a mistyped path nothing is made,
+    and what read_manifest raises (NothingDeployed) is raised.
     """
+    if not may_be_new and not beside.kept(root).is_dir():
+        read_manifest(root)
     try:
-        root.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(root)
         lock = beside.lock(root).open("w")
     except OSError as error:
         raise DeployError(
@@ -51,14 +55,17 @@ def locked(root: Path) -> Iterator[None]:
 def staging(root: Path) -> Iterator[Path]:
     """An empty folder beside the root; whatever happens, nothing is left there.
 
-    Whatever is not a model in the present root (README, .gitignore) is copied into it.  Raises
-    DeployError on a full disk and the like.
+    Whatever is not a model in the present root (README, .gitignore) is copied into it, and it has
+    that root's mode and group.  Raises DeployError on a full disk and the like.
     """
     stage = beside.staging(root)
     try:
         stage.mkdir()
         beside.kept(root).mkdir(exist_ok=True)  # after the exchange nothing may need space
         if root.is_dir():
+            with suppress(PermissionError):  # a group that this user is not in
+                os.chown(stage, -1, root.stat().st_gid)
+            shutil.copystat(root, stage)
             for entry in root.iterdir():
                 if entry.is_file():
                     shutil.copy2(entry, stage / entry.name)
@@ -80,9 +87,38 @@ def publish(stage: Path, root: Path, manifest: dict[str, Any]) -> None:
     switch(stage, root)
 
 
+def rewrite_manifest(root: Path, manifest: dict[str, Any]) -> None:
+    """Replace the manifest of ``root`` in one step; a kill leaves nothing unlisted in the root.
+
+    Only whoever holds the lock may call it.  Raises DeployError where it cannot be written.
+    """
+    unfinished = beside.manifest(root)
+    content = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    try:
+        with unfinished.open("w", encoding="utf-8") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(root / MANIFEST)
+        sync((root / MANIFEST).parent)
+        sync(root.parent)
+    except OSError as error:
+        raise DeployError(f"{root / MANIFEST} cannot be replaced: {error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def is_intact(root: Path, manifest: dict[str, Any]) -> bool:
     """Whether the model files in ``root`` are exactly those of its manifest."""
     return bool(_digests(root) == manifest["files"])
+
+
+def _make_parents(root: Path) -> None:
+    """Make the folders above ``root``, as lasting as what will be deployed into them."""
+    made = [folder for folder in root.parents if not folder.exists()]
+    root.parent.mkdir(parents=True, exist_ok=True)
+    for folder in made:
+        sync(folder.parent)
 
 
 def _digests(root: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ def rollback(repository: Path, to: int | None = None) -> tuple[dict[str, Any], i
     where there is no such version, RepositoryError where the kept files were changed.
     """
     root = repository.resolve()
-    with locked(root):
+    with locked(root, may_be_new=False):
         left = version_of(root)
         kept = open_repository(_chosen(root, left, to))
         with staging(root) as stage:

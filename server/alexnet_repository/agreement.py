@@ -1,4 +1,4 @@
-"""Whether the files of a repository agree: configurations, graphs, labels, versions, manifest.
+"""Whether the files of a repository agree: names, configurations, graphs, labels, versions.
 
 Digests cannot tell: a manifest may list files that do not fit together.
 """
@@ -12,8 +12,15 @@ from typing import Any
 from onnx import TensorProto
 from tritonclient.grpc import model_config_pb2 as triton
 
-from alexnet_repository.errors import FilesDisagree
-from alexnet_repository.files import CONFIG_FILE, ENSEMBLE, GRAPH_FILE, LABELS_FILE
+from alexnet_repository.errors import FilesDisagree, ForeignContent
+from alexnet_repository.files import (
+    CONFIG_FILE,
+    ENSEMBLE,
+    GOLDEN_FILE,
+    GRAPH_FILE,
+    KEEP_FILE,
+    LABELS_FILE,
+)
 from alexnet_repository.graph_check import Port, Ports
 
 _DTYPES = {
@@ -22,6 +29,22 @@ _DTYPES = {
     triton.TYPE_UINT8: TensorProto.UINT8,
     triton.TYPE_INT8: TensorProto.INT8,
 }
+_PORTS = frozenset({"name", "max_batch_size", "input", "output"})
+# All that a deploy sets.  Others name files to run (default_model_filename, runtime), load
+# libraries (model_operations, parameters) or send requests elsewhere (backend).
+_ENSEMBLE_SETTINGS = _PORTS | {"platform", "ensemble_scheduling"}
+_PART_SETTINGS = _PORTS | {
+    *("backend", "platform", "instance_group", "version_policy"),
+    *("dynamic_batching", "model_warmup", "optimization"),
+}
+_PART_PLATFORMS = ("", "onnxruntime_onnx")
+
+
+def require_names(root: Path, names: Iterable[str]) -> None:
+    """Raise ForeignContent on a path that no deploy writes, such as a backend's Python file."""
+    for name in names:
+        if not _is_ours(name):
+            raise ForeignContent(f"{root / name} is no file that a deploy writes: deploy again")
 
 
 def require_agreement(
@@ -32,7 +55,8 @@ def require_agreement(
 ) -> None:
     """Raise FilesDisagree, naming the file, where one does not fit the others.
 
-    ``configs`` by the models' folders; ``graphs`` by ``model/version``.
+    ``configs`` by the models' folders; ``graphs`` by ``model/version``.  Raises ForeignContent on
+    a setting that no deploy writes.
     """
     _require_labels(root, manifest)
     _require_version(root, manifest)
@@ -41,6 +65,11 @@ def require_agreement(
             raise FilesDisagree(
                 f"{root / model / CONFIG_FILE} is the configuration of {config.name!r}: were two "
                 "models swapped?"
+            )
+        fault = _foreign(config)
+        if fault:
+            raise ForeignContent(
+                f"{root / model / CONFIG_FILE} {fault}, which no deploy writes: deploy again"
             )
     for name, ports in graphs.items():
         model, version = name.split("/")
@@ -52,9 +81,46 @@ def require_agreement(
     _require_way(root / ENSEMBLE / CONFIG_FILE, configs, graphs)
 
 
+def _is_ours(name: str) -> bool:
+    """Whether a deploy writes a file of that path in the root."""
+    match name.split("/"):
+        case [_, file] if file == CONFIG_FILE:
+            return True
+        case [model, file] if model == ENSEMBLE:
+            return file in (LABELS_FILE, GOLDEN_FILE)
+        case [model, version, file] if version.isascii() and version.isdecimal():
+            return file == (KEEP_FILE if model == ENSEMBLE else GRAPH_FILE)
+    return False
+
+
+def _foreign(config: triton.ModelConfig) -> str:
+    """What a configuration says that no deploy writes; empty where there is nothing."""
+    is_ensemble = config.name == ENSEMBLE
+    settings = _ENSEMBLE_SETTINGS if is_ensemble else _PART_SETTINGS
+    for field, _ in config.ListFields():
+        if field.name not in settings:
+            return f"sets {field.name}"
+    if not is_ensemble and config.backend != "onnxruntime":
+        return f"names the backend {config.backend!r}"
+    if config.platform not in (("ensemble",) if is_ensemble else _PART_PLATFORMS):
+        return f"names the platform {config.platform!r}"
+    # Read without its accelerators for GPUs, which may be "cuda", nothing may be left.
+    rest = triton.ModelOptimizationPolicy()
+    rest.CopyFrom(config.optimization)
+    names = {each.name for each in rest.execution_accelerators.gpu_execution_accelerator}
+    rest.execution_accelerators.ClearField("gpu_execution_accelerator")
+    if names - {"cuda"} or rest.execution_accelerators.ListFields():
+        return "names an execution accelerator other than cuda"
+    rest.ClearField("execution_accelerators")
+    if rest.ListFields():
+        return "sets more of optimization than its accelerators"
+    return ""
+
+
 def _require_labels(root: Path, manifest: Mapping[str, Any]) -> None:
     path = root / ENSEMBLE / LABELS_FILE
-    if path.read_text("utf-8") != "".join(f"{name}\n" for name in manifest["classes"]):
+    wanted = "".join(f"{name}\n" for name in manifest["classes"])
+    if path.read_bytes() != wanted.encode(errors="surrogatepass"):
         raise FilesDisagree(f"{path} holds other labels than the manifest's classes: deploy again")
 
 

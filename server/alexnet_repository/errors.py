@@ -4,6 +4,7 @@ RepositoryError        root of the tree
 ├── NothingDeployed    there is no manifest
 ├── RepositoryChanged  a file differs from the manifest, is missing, or is not listed
 ├── FilesDisagree      two files do not fit together: a graph and its configuration, labels, ...
+├── ForeignContent     a file or a setting that no deploy writes: another backend, Python, ...
 └── UnsafeGraph        a graph holds what ours never hold: external data, other operators, ...
 """
 
@@ -24,6 +25,10 @@ class RepositoryChanged(RepositoryError):
 
 class FilesDisagree(RepositoryError):
     """Two files do not fit together, whatever their digests are."""
+
+
+class ForeignContent(RepositoryError):
+    """A file or a setting that no deploy writes, listed or not."""
 
 
 class UnsafeGraph(RepositoryError):

@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from alexnet_repository.agreement import require_agreement
+from alexnet_repository.agreement import require_agreement, require_names
 from alexnet_repository.errors import RepositoryChanged, RepositoryError
 from alexnet_repository.files import (
     CONFIG_FILE,
@@ -99,12 +99,13 @@ def open_repository(root: Path) -> Repository:
     """Read and check a repository.
 
     The digests of all files, no other file, no unsafe graph, and configurations, labels and
-    versions that agree with graphs and manifest.  Raises RepositoryError naming the file;
-    NothingDeployed where there is no manifest.
+    versions that agree with graphs and manifest, and nothing that no deploy writes.  Raises
+    RepositoryError naming the file; NothingDeployed where there is no manifest.
     """
     manifest = read_manifest(root)
     try:
         _require_listed(root, manifest["files"])
+        require_names(root, manifest["files"])
         graphs = {
             f"{path.parents[1].name}/{path.parent.name}": require_safe(path, path.parents[1].name)
             for path in sorted(root.glob(f"*/*/{GRAPH_FILE}"))

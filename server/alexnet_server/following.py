@@ -162,6 +162,9 @@ class Following:
             self._next = self._open_next()
         except (RepositoryError, EngineError, OSError) as error:
             self._refuse(error)
+        except Exception as error:
+            self._refuse(error)
+            raise  # to the boundary of the thread, which logs where it came from
         else:
             self._seen = self._next.stamp
 

@@ -19,6 +19,7 @@ from alexnet_server.deployed import EngineOf, open_deployed
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following, describe_index
+from alexnet_server.memory import return_memory
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
 
@@ -34,6 +35,7 @@ def serve(settings: Settings) -> None:
     Raises RepositoryError, EngineError, or OSError where the address is taken.
     """
     _log_to_stderr()
+    return_memory()
     target = settings.triton
     triton = None if target is None else Triton(target, settings.backend_timeout_s)
     deploys = _follow(settings, triton)

@@ -204,7 +204,8 @@ def test_large_pictures_at_once_take_turns(towers_repository: Path, tmp_path: Pa
         assert {answer.status_code for answer in answers} == {200}
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         peak = 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
-        assert peak - before < 1.25e9 * os.cpu_count()  # without turns: 4 GB and more
+        # Without turns it is 4 GB and more; where threads keep what they freed, 3 GB.
+        assert peak - before < 0.8e9 * os.cpu_count()
 
 
 def test_form_fields_are_bounded(serving: Serving, photo: Image.Image) -> None:

@@ -78,4 +78,4 @@ def test_no_triton_there(
 ) -> None:
     flags = ["--repository", str(repository), "--triton", "127.0.0.1:1"]
     assert main(["parity", str(narrow_checkpoint), *flags]) == 1
-    assert "Triton at 127.0.0.1:1 did not answer" in capsys.readouterr().err
+    assert "no Triton answers at 127.0.0.1:1" in capsys.readouterr().err

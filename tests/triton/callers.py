@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import numpy as np
 from tests.triton.asking import Answer, Caller
 
 THREADS = 4
+PAUSE_S = 0.03  # the rate of the load: up to 130 a second, and cores left for what happens
 WAIT_S = 60
 
 
@@ -43,6 +45,7 @@ class Callers:
     def ask_on(self, first: int) -> None:
         number = first
         while not self._ended:
+            time.sleep(PAUSE_S)
             number = (number + THREADS) % len(self.pictures)
             try:
                 found = self.caller.ask(self.pictures[number : number + 1])

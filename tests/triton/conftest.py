@@ -63,12 +63,21 @@ def narrow_repository(
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def narrow_triton(
     narrow_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningTriton]:
     log = tmp_path_factory.mktemp("triton") / "log"
     with running_triton(narrow_repository, log, model_control="explicit") as triton:
+        yield triton
+
+
+@pytest.fixture(scope="session")
+def whole_triton(
+    towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningTriton]:
+    """The paper's network in two towers, without model control: for what only asks."""
+    with running_triton(towers_repository, tmp_path_factory.mktemp("whole") / "log") as triton:
         yield triton
 
 

@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 import onnx
 import pytest
-from deploy.local_triton.running import RunningTriton, running_triton
+from deploy.local_triton.running import RunningTriton
 
 from alexnet_export.cli import main
 from alexnet_export.deploy import Deployment, deploy
@@ -23,6 +23,7 @@ from alexnet_repository.files import ENSEMBLE, GOLDEN_FILE, MANIFEST
 from alexnet_repository.repository import open_repository
 from tests.triton.asking import Caller, in_process, views
 from tests.triton.callers import Callers, asking
+from tests.triton.short_lived import short_lived_triton
 
 PICTURES = views(24, seed=5)
 
@@ -62,7 +63,7 @@ def service(narrow_repository: Path, tmp_path: Path) -> Iterator[Service]:
     shutil.copytree(narrow_repository, root)
     known = in_process(root, PICTURES)
     with (
-        running_triton(root, tmp_path / "log", model_control="explicit") as triton,
+        short_lived_triton(root, tmp_path / "log", model_control="explicit") as triton,
         grpc.insecure_channel(triton.grpc) as channel,
         asking(Caller(channel), PICTURES, {known.version: known}) as callers,
     ):
@@ -152,17 +153,22 @@ def test_a_version_two_deploys_ahead_interrupts_only_when_told(
     assert service.callers.wrong == []
 
 
-def test_a_version_that_is_served_already_is_no_error(service: Service) -> None:
-    assert service.reload() == 0
-    assert service.callers.wrong == []
+def test_a_version_that_is_served_already_is_no_error(
+    narrow_repository: Path, narrow_triton: RunningTriton, caller: Caller
+) -> None:
+    known = in_process(narrow_repository, PICTURES)
+    with asking(caller, PICTURES, {known.version: known}) as callers:
+        callers.wait_for(known.version)
+        assert Service(narrow_repository, narrow_triton, caller, callers).reload() == 0
+        callers.wait_for(known.version)
+    assert callers.wrong == []
 
 
 def test_a_triton_without_model_control_says_how_to_get_it(
-    narrow_repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    whole_triton: RunningTriton, towers_repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running_triton(narrow_repository, tmp_path / "log") as triton:
-        flags = ["--triton", triton.grpc, "--repository", str(narrow_repository)]
-        assert main(["reload", *flags]) == 1
+    flags = ["--triton", whole_triton.grpc, "--repository", str(towers_repository)]
+    assert main(["reload", *flags]) == 1
     assert "--model-control-mode=explicit" in capsys.readouterr().err
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from deploy.local_triton.running import RunningTriton, running_triton
+from deploy.local_triton.running import RunningTriton
 from tritonclient.grpc import service_pb2
 
-from alexnet_export.deploy import Deployment, Layout, deploy
 from alexnet_repository.files import ENSEMBLE
 from tests.triton.asking import Answer, Caller, answer, in_process, views
 
@@ -142,51 +141,6 @@ def test_nobody_may_register_shared_memory(caller: Caller) -> None:
     asked = service_pb2.SystemSharedMemoryRegisterRequest(name="mine", key="/mine", byte_size=8)
     with pytest.raises(grpc.RpcError, match="restricted"):
         caller.triton.SystemSharedMemoryRegister(asked)
-
-
-@pytest.mark.parametrize("layout", ["towers", "single"])
-@pytest.mark.timeout(180)
-def test_more_requests_than_the_queues_take_are_rejected_and_harm_nobody(
-    layout: Layout, narrow_runs: tuple[Path, ...], tmp_path: Path, pictures: np.ndarray
-) -> None:
-    """As deployed, but with small limits.
-
-    A full queue in front of one of two steps that run at once ends Triton 2.51 (SIGSEGV, or no
-    answer ever again), so only waiting too long may be what rejects there.
-    """
-    root = tmp_path / "model_repository"
-    deploy(narrow_runs[0], Deployment(root, layout=layout))
-    known = in_process(root, pictures)
-    for path in root.glob("s*/config.pbtxt"):
-        text = re.sub(r"max_queue_size: \d+", "max_queue_size: 2", path.read_text())
-        text, limited = re.subn(r"(default_timeout_microseconds): \d+", r"\1: 10000", text)
-        assert limited == 1, "every part limits how long a request may wait"
-        path.write_text(text)
-    with (
-        running_triton(root, tmp_path / "log") as triton,
-        grpc.insecure_channel(triton.grpc) as channel,
-    ):
-        caller = Caller(channel)
-        under_way = [caller.begin(pictures[n : n + 1]) for n in range(200)]
-        rejected = 0
-        for number, future in enumerate(under_way):
-            if future.exception() is None:
-                assert answer(future.result()).is_of(known, number)
-            else:
-                assert future.code() is grpc.StatusCode.UNAVAILABLE
-                assert re.search("maximum queue size|timeout expired", future.details())
-                rejected += 1
-        assert rejected > 0
-        assert eventually_answered(caller, pictures[:1]).is_of(known, 0)
-
-
-def eventually_answered(caller: Caller, images: np.ndarray) -> Answer:
-    """The queues are empty now, but on a busy machine one request alone may wait too long."""
-    for _ in range(20):
-        future = caller.begin(images)
-        if future.exception() is None:
-            return answer(future.result())
-    raise AssertionError(f"Triton answers nothing any more: {future.details()}")
 
 
 def test_it_listens_on_this_machine_only(narrow_triton: RunningTriton) -> None:

@@ -52,7 +52,7 @@ def measure(
         way = f"{layout} in Triton, {precision}"
         ways[way] = ask_triton(triton, images, deployed.version)
     table = parity_table(REFERENCE, ways)
-    record(repository, digest, table)
+    record(repository, table, deployed.manifest)
     return table
 
 

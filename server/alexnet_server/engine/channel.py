@@ -68,14 +68,17 @@ class Triton:
         BackendUnavailable where there is no answer in time, VersionGone, Overloaded, or
         BackendFailed where Triton had the request and failed.
         """
+        if timeout_s <= 0:
+            raise BackendUnavailable(_AWAY)
         turn = self._breaker.enter()
-        if turn is Turn.REFUSED or timeout_s <= 0:
+        if turn is Turn.REFUSED:
             raise BackendUnavailable(_AWAY)
         began = time.monotonic()
         is_alive = False
         try:
             answer = self._stub.ModelInfer(request, timeout=timeout_s)
             is_alive = True
+            self._said = ""
         except grpc.RpcError as error:
             refusal = _refusal(error, timeout_s - (time.monotonic() - began))
             is_alive = type(refusal) is not BackendUnavailable

@@ -73,7 +73,12 @@ class LocalEngine:
 
     def _require_known_answers(self, repository: Repository) -> None:
         golden = repository.golden()
-        found = self.infer(golden.images)
+        try:
+            found = self.infer(golden.images)
+        except Exception as error:  # onnxruntime's exceptions share no narrower root
+            raise RepositoryError(
+                f"the model in {repository.root} cannot be run on this machine: {error}"
+            ) from error
         difference = golden.difference(found.features, found.probabilities)
         if difference:
             raise RepositoryError(

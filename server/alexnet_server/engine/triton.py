@@ -60,7 +60,12 @@ class TritonEngine:
             if self.proof.is_gone:
                 raise VersionGone(_UNPROVEN, self.timeout_s)
             raise BackendUnavailable(_UNPROVEN)
-        answer = self._ask(images)
+        try:
+            answer = self._ask(images)
+        except VersionGone:
+            self.proof.outages, self.proof.is_gone = None, True
+            self.triton.lost.set()  # whoever follows the deploys is to look at once
+            raise
         if self.triton.outages != outages:  # another process may have given this answer
             raise BackendUnavailable(_UNPROVEN)
         return answer
@@ -72,7 +77,11 @@ class TritonEngine:
         """
         outages = self.triton.outages
         self.proof.is_gone = False
-        found = self._ask(self.golden.images)
+        try:
+            found = self._ask(self.golden.images)
+        except VersionGone:
+            self.proof.outages, self.proof.is_gone = None, True
+            raise
         difference = self.golden.difference(found.features, found.probabilities)
         if difference:
             raise WrongAnswers(f"it does not give the known answers of this model ({difference})")
@@ -98,12 +107,7 @@ class TritonEngine:
         request.outputs.add(name="features")
         request.outputs.add(name="probabilities")
         request.raw_input_contents.append(np.ascontiguousarray(images).tobytes())
-        try:
-            answer = self.triton.infer(request, self.timeout_s)
-        except VersionGone:
-            self.proof.outages, self.proof.is_gone = None, True
-            self.triton.lost.set()
-            raise
+        answer = self.triton.infer(request, self.timeout_s)
         return Inference(
             _values(answer, "features", (len(images), self.units)),
             _values(answer, "probabilities", (len(images), self.classes)),

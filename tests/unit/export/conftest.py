@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,28 @@ import numpy as np
 import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
+from alexnet_export.deploy import Deployment, deploy
 from tests.photos import crops
 
 RunFolder = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def two_gpus(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The paper's network with its 1000 classes, a tower a GPU."""
+    folder = tmp_path_factory.mktemp("thousand")
+    small, _ = load_checkpoint(checkpoint)
+    weight = np.random.default_rng(8).standard_normal((1000, 4096), dtype=np.float32) / 64
+    whole = replace(
+        small,
+        classes=tuple(f"class {number}" for number in range(1000)),
+        tensors=small.tensors | {"fc8.weight": weight, "fc8.bias": weight[:, 0].copy()},
+    )
+    save_checkpoint(whole, folder)
+    shutil.copy(checkpoint / "pictures.npz", folder)
+    root = folder / "model_repository"
+    deploy(folder, Deployment(root, devices=("cuda:0", "cuda:1")))
+    return root
 
 
 @pytest.fixture

@@ -86,6 +86,14 @@ def test_each_tower_on_its_gpu(configs: dict[str, triton.ModelConfig]) -> None:
         assert list(group.gpus) == [1 if name.endswith("tower1") else 0]
 
 
+def test_fp32_on_a_gpu_is_no_tf32(configs: dict[str, triton.ModelConfig]) -> None:
+    for name in ("conv1", *STEPS):
+        accelerators = configs[name].optimization.execution_accelerators
+        (cuda,) = accelerators.gpu_execution_accelerator
+        assert cuda.name == "cuda"
+        assert cuda.parameters["use_tf32"] == "0"
+
+
 def test_no_field_newer_than_triton_2_51(text: dict[str, str]) -> None:
     for one in text.values():
         assert "max_inflight_requests" not in one

@@ -140,6 +140,21 @@ def test_version_numbers_never_repeat(root: Path, run_folder: RunFolder) -> None
     assert open_repository(root).version == "2"
 
 
+def test_a_number_that_was_rolled_back_from_is_not_given_again(
+    root: Path, run_folder: RunFolder
+) -> None:
+    first = run_folder("a")
+    for place in (first, run_folder("b"), run_folder("c")):
+        deploy(place, Deployment(root))
+    rollback(root, 1)
+    _, is_new = deploy(first, Deployment(root, keep=0))
+    assert not is_new
+    assert sorted(kept_versions(root)) == [3]
+    deploy(run_folder("d"), Deployment(root, keep=0))
+    assert open_repository(root).version == "4"
+    assert kept_versions(root) == {}
+
+
 def test_nothing_of_someone_else_is_replaced(root: Path, run_folder: RunFolder) -> None:
     a = run_folder("a")
     (root / "photos").mkdir(parents=True)

@@ -10,7 +10,7 @@ from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.errors import DeployError
 from alexnet_export.kept import kept_versions
 from alexnet_export.rollback import rollback
-from alexnet_repository.errors import RepositoryChanged
+from alexnet_repository.errors import NothingDeployed, RepositoryChanged
 from alexnet_repository.repository import open_repository
 from tests.unit.export.conftest import RunFolder
 
@@ -66,8 +66,9 @@ def test_what_is_not_kept(root: Path) -> None:
     rollback(root, 1)
     with pytest.raises(DeployError, match=r"no former version .*: 2, 3$"):
         rollback(root)
-    with pytest.raises(DeployError, match=r"no former version .*: none$"):
+    with pytest.raises(NothingDeployed, match="no model is deployed"):
         rollback(root.parent / "nothing")
+    assert not (root.parent / "nothing.lock").exists()
 
 
 def test_a_damaged_kept_root_is_not_switched_in(root: Path) -> None:

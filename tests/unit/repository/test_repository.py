@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,16 +19,9 @@ from alexnet_repository.errors import (
 )
 from alexnet_repository.repository import open_repository
 from alexnet_repository.steps import Step, waves
+from tests.unit.repository.relisted import relist
 
 GRAPH = "s5_fc8/1/model.onnx"
-
-
-def relist(root: Path, name: str) -> None:
-    """Let the manifest agree with a changed file, as someone with write access could."""
-    path = root / "alexnet" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["files"][name] = hashlib.sha256((root / name).read_bytes()).hexdigest()
-    path.write_text(json.dumps(manifest))
 
 
 def test_a_deploy_opens(narrow_repository: Path) -> None:
@@ -162,13 +153,15 @@ def test_an_unsafe_graph_is_refused_whatever_the_manifest_says(
 
 
 def test_a_hard_linked_weight_file_is_refused_with_its_graph(narrow_repository: Path) -> None:
+    """Under a name that deploys write too."""
     path = narrow_repository / GRAPH
     model = onnx.load(path)
-    external(model, location="weights.bin")
+    external(model, location="../config.pbtxt")
     path.write_bytes(model.SerializeToString())
-    os.link("/etc/hostname", path.with_name("weights.bin"))
+    path.parents[1].joinpath("config.pbtxt").unlink()
+    os.link("/etc/hostname", path.parents[1] / "config.pbtxt")
     relist(narrow_repository, GRAPH)
-    relist(narrow_repository, "s5_fc8/1/weights.bin")
+    relist(narrow_repository, "s5_fc8/config.pbtxt")
     with pytest.raises(UnsafeGraph, match="external data"):
         open_repository(narrow_repository)
 

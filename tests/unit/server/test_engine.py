@@ -18,6 +18,7 @@ from alexnet_repository.repository import open_repository
 from alexnet_repository.steps import Step, waves
 from alexnet_server.engine.joined import join
 from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.value import Value
 from alexnet_server.errors import BadModelOutput, EngineError
 from tests.photos import crops
 
@@ -103,7 +104,7 @@ def test_gpu_placement_without_a_gpu_says_what_to_do(
         LocalEngine(open_repository(root))
 
 
-def test_nan_is_no_answer(narrow_repository: Path) -> None:
+def test_a_model_of_nan_does_not_start(narrow_repository: Path) -> None:
     path = narrow_repository / "s5_fc8" / "1" / "model.onnx"
     model = onnx.load(path)
     for tensor in model.graph.initializer:
@@ -112,8 +113,15 @@ def test_nan_is_no_answer(narrow_repository: Path) -> None:
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     onnx.save(model, path)
     relist(narrow_repository, "s5_fc8/1/model.onnx")
-    with pytest.raises(BadModelOutput):
+    with pytest.raises(RepositoryError, match=r"cannot be run.*NaN"):
         LocalEngine(open_repository(narrow_repository))
+
+
+def test_nan_is_no_answer(narrow_repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = LocalEngine(open_repository(narrow_repository))
+    monkeypatch.setattr(Value, "array", lambda _: np.array([[np.nan]], np.float32))
+    with pytest.raises(BadModelOutput):
+        engine.infer(images(1))
 
 
 def test_on_the_processor_all_steps_are_one_graph_and_nothing_crosses(

@@ -16,7 +16,7 @@ import pytest
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.files import deployed
-from alexnet_repository.repository import open_repository
+from alexnet_repository.repository import Repository, open_repository
 from alexnet_server import following
 from alexnet_server.deployed import Deployed, open_deployed
 from alexnet_server.engine.local import LocalEngine
@@ -230,6 +230,32 @@ def test_a_look_that_fails_is_not_the_last(
     wait_until(lambda: len(looks) > 1)
     deploys.close()
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_deploy_that_cannot_be_opened_for_whatever_reason_is_refused_and_tried_again(
+    root: Path, runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def engine_of(repository: Repository) -> LocalEngine:
+        if repository.version == "2":
+            tries.append(1)
+            if len(tries) == 1:
+                raise MemoryError
+        return LocalEngine(repository)
+
+    monkeypatch.setattr(following, "_AGAIN_S", 0.0)
+    index = tmp_path / "index.sqlite"
+    deploys = Following(partial(open_deployed, root, engine_of, index), partial(deployed, root))
+    deploy(runs[1], Deployment(root))
+    with pytest.raises(MemoryError):
+        deploys.look()
+    assert deploys.next() == {"version": None, "state": "refused"}
+    assert version(deploys) == "1"
+    deploys.look()
+    assert version(deploys) == "2"
+    assert deploys.next() is None
+    deploys.close()
 
 
 def test_an_index_that_cannot_be_used_is_told_again_each_time(root: Path, tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""A deployed narrow network, for the many tests that need one and change none of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alexnet_export.deploy import Deployment, deploy
+from alexnet_export.layers import DIALECTS
+from tests.random_checkpoint import NARROW, write_random_checkpoint
+
+
+def deploy_narrow(folder: Path) -> Path:
+    """``repository`` in ``folder``, deployed from the run folder ``run`` beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DIALECTS, NARROW.name, NARROW)
+        (folder / "run").mkdir()
+        write_random_checkpoint(NARROW, folder / "run")
+        deploy(folder / "run", Deployment(folder / "repository"))
+    return folder / "repository"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alexnet_export import cli
+from alexnet_server import cli as server_cli
+from alexnet_server import serve as serving
+from tests.narrow_repository import deploy_narrow
+
+Refusals = Callable[[], list[str]]
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every test here gets a copy of; its run folder stands beside it."""
+    return deploy_narrow(tmp_path_factory.mktemp("deployed"))
+
+
+@pytest.fixture
+def root(deployed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(deployed, tmp_path / "repository"))
+
+
+@pytest.fixture
+def refused(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Refusals:
+    """What ``verify`` and ``serve`` say; a server that would listen fails the test."""
+
+    def listen(*_: object, **__: object) -> None:
+        raise AssertionError("the server would have listened")
+
+    monkeypatch.setattr(serving, "create_server", listen)
+    index = f"sqlite:///{tmp_path}/index.sqlite"
+
+    def ask() -> list[str]:
+        at = ("--repository", str(root))
+        said = []
+        for main, arguments in (
+            (cli.main, ["verify", *at]),
+            (server_cli.main, ["serve", *at, "--index", index]),
+        ):
+            assert main(arguments) == 1
+            printed = capsys.readouterr()
+            assert printed.out == ""
+            assert printed.err.count("\n") == 1
+            said.append(printed.err)
+        return said
+
+    return ask
