@@ -1,7 +1,7 @@
 """What the split costs in process: the two towers against the single graph, on the same machine.
 
-    .venv/bin/python benchmarks/towers.py
-    .venv/bin/python benchmarks/towers.py --checkpoint runs/mine --repeats 31
+    .venv/bin/python -m benchmarks.towers
+    .venv/bin/python -m benchmarks.towers --checkpoint runs/mine --repeats 31
 
 Both layouts of one checkpoint are deployed to a temporary folder and run by the embedded engine
 in turn, so that both see the same disturbances; medians are compared.  The second table has several
@@ -28,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from alexnet_export.deploy import LAYOUTS, Deployment, deploy
+from alexnet_export.deploy import Deployment, deploy
+from alexnet_export.proof import LAYOUTS
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalEngine
 
@@ -52,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alexnet-towers-") as folder:
         engines = _engines(arguments.checkpoint, Path(folder))
         result = {
-            "machine": _machine(),
+            "machine": machine(),
             "versions": {name: version(name) for name in ("onnxruntime", "numpy")},
             "layouts": {layout: engine.describe() for layout, engine in engines.items()},
             "batches": [_batch(engines, size, arguments.repeats) for size in BATCHES],
@@ -85,22 +86,23 @@ def _engines(checkpoint: Path, folder: Path) -> Engines:
     return engines
 
 
-def _images(count: int) -> Images:
+def images_of(count: int) -> Images:
+    """Random pixels, uint8 [count, 224, 224, 3]."""
     random = np.random.default_rng(2012)
     return random.integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
 
 
 def _batch(engines: Engines, size: int, repeats: int) -> dict[str, Any]:
     """Median milliseconds of one ``infer`` by layout, and their ratio."""
-    images = _images(size)
+    images = images_of(size)
     calls = max(
-        1, round(_MEASURE_S / min(_seconds(engine, images, 2) for engine in engines.values()))
+        1, round(_MEASURE_S / min(seconds(engine, images, 2) for engine in engines.values()))
     )
     found: dict[str, list[float]] = {layout: [] for layout in engines}
     busy_before, began = _busy_s(), time.perf_counter()
     for number in tqdm(range(repeats), f"batch {size}", disable=None):
-        for layout in _order(engines, number):
-            found[layout].append(_seconds(engines[layout], images, calls))
+        for layout in order(engines, number):
+            found[layout].append(seconds(engines[layout], images, calls))
     elsewhere = (_busy_s() - busy_before) / (time.perf_counter() - began)
     medians = {layout: statistics.median(times) for layout, times in found.items()}
     return {
@@ -116,10 +118,10 @@ def _batch(engines: Engines, size: int, repeats: int) -> dict[str, Any]:
 
 def _callers(engines: Engines, count: int) -> dict[str, Any]:
     """Median pictures a second by layout, ``count`` threads calling at once, and their ratio."""
-    images = _images(1)
+    images = images_of(1)
     found: dict[str, list[float]] = {layout: [] for layout in engines}
     for number in tqdm(range(_CALLING_ROUNDS), f"{count} callers", disable=None):
-        for layout in _order(engines, number):
+        for layout in order(engines, number):
             found[layout].append(_pictures_per_s(engines[layout], images, count))
     medians = {layout: statistics.median(rates) for layout, rates in found.items()}
     return {
@@ -130,12 +132,14 @@ def _callers(engines: Engines, count: int) -> dict[str, Any]:
     }
 
 
-def _order(engines: Engines, number: int) -> list[str]:
+def order(engines: Engines, number: int) -> list[str]:
+    """Whose turn it is in round ``number``."""
     # Every second round the other way: neither layout always follows the other.
     return list(engines) if number % 2 else list(reversed(engines))
 
 
-def _seconds(engine: LocalEngine, images: Images, calls: int) -> float:
+def seconds(engine: LocalEngine, images: Images, calls: int) -> float:
+    """Seconds of one ``infer``, over ``calls`` of them after one that is not counted."""
     time.sleep(_SETTLE_S)
     engine.infer(images)
     began = time.perf_counter()
@@ -172,7 +176,8 @@ def _busy_s() -> float:
     return busy - own.user - own.system
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What it was measured on."""
     model = next(
         (
             line.partition(":")[2].strip()

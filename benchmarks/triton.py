@@ -25,7 +25,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-import onnxruntime
 from deploy.local_triton.running import running_triton
 from tqdm import tqdm
 from tritonclient.grpc import service_pb2, service_pb2_grpc
@@ -33,6 +32,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_repository.repository import Repository, open_repository
+from alexnet_server.engine.local import LocalEngine
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "triton.json"
@@ -171,18 +171,13 @@ def _mean_ms(stats: Any, former: Any, kind: str) -> float:  # noqa: ANN401 (a ge
 
 
 def _peer(repository: Repository, pictures: np.ndarray) -> dict[str, Any]:
-    steps = [
-        (step, onnxruntime.InferenceSession(repository.graph(step))) for step in repository.steps()
-    ]
+    """The same repository in the embedded engine, one picture after the other."""
+    engine = LocalEngine(repository)
     latencies = []
     for number in range(PEER_PICTURES + 10):
         row = number % len(pictures)
-        values = {"images": pictures[row : row + 1]}
         begun = time.perf_counter()
-        for step, session in steps:
-            inputs = {port: values[name] for port, name in step.inputs.items()}
-            answers = session.run(list(step.outputs), inputs)
-            values |= dict(zip(step.outputs.values(), answers, strict=True))
+        engine.infer(pictures[row : row + 1])
         latencies.append((time.perf_counter() - begun) * 1000)
     warm = np.array(latencies[10:])
     figures = _figures("in process, one at a time", warm)

@@ -104,8 +104,8 @@ def _current(repository: Path) -> dict[str, Any] | None:
 
 
 def _is_same(current: dict[str, Any], digest: str, wanted: Deployment) -> bool:
-    keys = ("layout", "devices", "precision")
-    asked = [wanted.layout, list(wanted.devices), wanted.precision]
+    keys = ("layout", "devices", "precision", "versions")  # another exporter may write otherwise
+    asked = [wanted.layout, list(wanted.devices), wanted.precision, exporter_versions()]
     return current["model"]["digest"] == digest and [current.get(key) for key in keys] == asked
 
 
