@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from alexnet_export.cli import main
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.files import read_manifest
+from tests.running_server import command
 
 TOWERS_SVG = Path(__file__).parents[3] / "docs" / "triton" / "towers.svg"
 
@@ -69,3 +71,15 @@ def test_a_changed_repository_is_not_drawn(
     output = capsys.readouterr()
     assert output.out == ""
     assert "s5_fc8/config.pbtxt was changed after its deploy" in output.err
+
+
+def test_a_reader_that_has_read_enough_is_no_error(two_gpus: Path) -> None:
+    shown = subprocess.Popen(
+        [command("alexnet-export"), "show", "--json", "--repository", str(two_gpus)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    shown.stdout.close()
+    assert shown.wait(60) == 0
+    assert shown.stderr.read() == b""
+    shown.stderr.close()
