@@ -21,7 +21,7 @@ BIN   := .venv/bin
 READY := .venv/ready
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: serve starter triton test faults check setup clean
+.PHONY: serve starter triton test faults faults-deploys check setup clean
 
 serve: $(READY)
 ifneq ($(CHECKPOINT),)
@@ -53,8 +53,12 @@ test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit
 	$(BIN)/pytest --ignore tests/unit
 
-# The long fault tests: deploys and rollbacks stopped at every step, not only at some of them.
+# The fault tests of the server in full, where `make test` takes a sample (at most 20 minutes).
 faults: $(READY)
+	FAULTS=all $(BIN)/pytest --timeout 1200 --numprocesses 2 --dist loadfile tests/faults
+
+# Deploys and rollbacks stopped at every step, not only at some of them (half an hour).
+faults-deploys: $(READY)
 	EVERY_STEP=1 $(BIN)/pytest --timeout 1800 tests/integration/interrupted_deploys
 
 check: $(READY)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.precision import Precision
 from alexnet_repository.repository import open_repository
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 from benchmarks.towers import BATCHES, images_of, machine, order, seconds
 
 _RESULTS = Path(__file__).parent / "results" / "precision.json"
@@ -46,7 +46,7 @@ def main() -> None:
                     calibration=arguments.calibration,
                 ),
             )
-            engines[precision] = LocalEngine(open_repository(root))
+            engines[precision] = LocalNetwork(open_repository(root))
             losses[precision] = manifest["precision_loss"]
         rows = [_batch(engines, size, arguments.repeats) for size in BATCHES]
     result = {
@@ -84,7 +84,7 @@ def _precision(name: str) -> Precision:
     return "int8" if name == "int8" else "fp32"
 
 
-def _batch(engines: dict[str, LocalEngine], size: int, repeats: int) -> dict[str, Any]:
+def _batch(engines: dict[str, LocalNetwork], size: int, repeats: int) -> dict[str, Any]:
     images = images_of(size)
     found: dict[str, list[float]] = {precision: [] for precision in engines}
     for number in tqdm(range(repeats), f"batch {size}", disable=None):

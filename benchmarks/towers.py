@@ -31,9 +31,9 @@ from tqdm import tqdm
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.proof import LAYOUTS
 from alexnet_repository.repository import open_repository
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 
-Engines = dict[str, LocalEngine]
+Engines = dict[str, LocalNetwork]
 Images = npt.NDArray[np.uint8]
 
 BATCHES = (1, 8, 32)
@@ -82,7 +82,7 @@ def _engines(checkpoint: Path, folder: Path) -> Engines:
     for layout in LAYOUTS:
         root = folder / layout
         deploy(checkpoint, Deployment(root, layout=layout))
-        engines[layout] = LocalEngine(open_repository(root))
+        engines[layout] = LocalNetwork(open_repository(root))
     return engines
 
 
@@ -138,24 +138,24 @@ def order(engines: Engines, number: int) -> list[str]:
     return list(engines) if number % 2 else list(reversed(engines))
 
 
-def seconds(engine: LocalEngine, images: Images, calls: int) -> float:
+def seconds(engine: LocalNetwork, images: Images, calls: int) -> float:
     """Seconds of one ``infer``, over ``calls`` of them after one that is not counted."""
     time.sleep(_SETTLE_S)
-    engine.infer(images)
+    engine.run(images)
     began = time.perf_counter()
     for _ in range(calls):
-        engine.infer(images)
+        engine.run(images)
     return (time.perf_counter() - began) / calls
 
 
-def _pictures_per_s(engine: LocalEngine, images: Images, callers: int) -> float:
+def _pictures_per_s(engine: LocalNetwork, images: Images, callers: int) -> float:
     answered = itertools.count()
     time.sleep(_SETTLE_S)
     began = time.perf_counter()
 
     def call() -> None:
         while time.perf_counter() - began < _CALLING_S:
-            engine.infer(images)
+            engine.run(images)
             next(answered)
 
     threads = [threading.Thread(target=call) for _ in range(callers)]

@@ -32,7 +32,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_repository.repository import Repository, open_repository
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "triton.json"
@@ -172,12 +172,12 @@ def _mean_ms(stats: Any, former: Any, kind: str) -> float:  # noqa: ANN401 (a ge
 
 def _peer(repository: Repository, pictures: np.ndarray) -> dict[str, Any]:
     """The same repository in the embedded engine, one picture after the other."""
-    engine = LocalEngine(repository)
+    engine = LocalNetwork(repository)
     latencies = []
     for number in range(PEER_PICTURES + 10):
         row = number % len(pictures)
         begun = time.perf_counter()
-        engine.infer(pictures[row : row + 1])
+        engine.run(pictures[row : row + 1])
         latencies.append((time.perf_counter() - begun) * 1000)
     warm = np.array(latencies[10:])
     figures = _figures("in process, one at a time", warm)

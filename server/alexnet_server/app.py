@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-from alexnet_server import problem
+from alexnet_server import arrival, problem
+from alexnet_server.arrival import Observer
 from alexnet_server.routes import about, classify, images, search
 from alexnet_server.served import Served
 
 _TEXT_FIELDS = 3  # id, label and metadata, each once a picture
 
 
-def create_app(served: Served) -> Flask:
-    """An application that serves ``served``; it starts nothing and reads no environment."""
+def create_app(served: Served, observers: tuple[Observer, ...] = ()) -> Flask:
+    """An application that serves ``served``; it starts nothing and reads no environment.
+
+    ``observers`` hear of every request when it has ended.
+    """
     app = Flask("alexnet_server", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would name whatever Host was sent
     limits = served.settings.limits
@@ -21,6 +25,7 @@ def create_app(served: Served) -> Flask:
     # The limit of one text field; file parts do not count (Flask: MAX_FORM_MEMORY_SIZE).
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    arrival.register(app, served, observers)
     problem.register(app)
     for routes in (about, classify, search, images):
         app.register_blueprint(routes.blueprint(served))

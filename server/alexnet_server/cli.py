@@ -16,7 +16,7 @@ _EPILOG = """examples:
   alexnet-server serve --port 9000 --index sqlite:////var/lib/alexnet/index.sqlite
   alexnet-server serve --engine triton://127.0.0.1:8001
 
-Every flag is also a variable (--backend-timeout-s: ALEXNET_BACKEND_TIMEOUT_S); the flag wins, an
+Every flag is also a variable (--request-timeout-s: ALEXNET_REQUEST_TIMEOUT_S); the flag wins, an
 unknown variable is refused.
 exit codes: 0 stopped, 1 could not start (the message says why), 2 usage, 130 stopped by Ctrl-C
 while starting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from alexnet_repository.errors import RepositoryError
@@ -52,14 +52,9 @@ class Deployed:
         if isinstance(self.engine, TritonEngine):
             self.engine.prove()
 
-    def within(self, timeout_s: float) -> Deployed:
-        """The same deploy, for what must be answered sooner."""
-        if not isinstance(self.engine, TritonEngine):
-            return self
-        return replace(self, engine=self.engine.within(timeout_s))
-
     def close(self) -> None:
-        """Close the index; the engine goes with the last that refers to it."""
+        """Close the engine and the index; no request may be under way."""
+        self.engine.close()
         if isinstance(self.index, PictureIndex):
             self.index.close()
 
@@ -73,8 +68,8 @@ def open_deployed(root: Path, engine_of: EngineOf, index_path: Path) -> Deployed
         stamp = deployed(root)
         try:
             repository = open_repository(root)
-            engine = engine_of(repository)
             binding = Binding(repository.digest, repository.feature_units)
+            engine = engine_of(repository)
         except (RepositoryError, EngineError, OSError):
             if deployed(root) == stamp:
                 raise
@@ -82,6 +77,7 @@ def open_deployed(root: Path, engine_of: EngineOf, index_path: Path) -> Deployed
             if stamp is not None and deployed(root) == stamp:
                 index = open_pictures(index_path, binding)
                 return Deployed(repository, engine, index, stamp)
+            engine.close()
     raise RepositoryError(f"{root} is deployed to again and again: start when that has ended")
 
 

@@ -9,12 +9,19 @@ ServerError                          raised before or while serving
     │   ├── BadIdentifier     400    bad_id               not [A-Za-z0-9._-]{1,128}
     │   ├── BadMetadata       400    bad_metadata         not a JSON object, or too long
     │   └── MissingPicture    400    missing_picture      no file field ``image``, or JSON
+    ├── KeyMissing            401    key_missing          no key, or one that is not known
+    ├── Forbidden             403    forbidden            the key may read but not write
+    │   ├── ForeignHost       403    foreign_host         without keys: Host names another server
+    │   └── ForeignOrigin     403    foreign_origin       without keys: sent by another site's page
     ├── PictureNotFound       404    picture_not_found
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
     ├── TooManyPictures       413    too_many_pictures    pictures times views above the limit
+    ├── ClientGone            499    client_gone          nobody reads it; seen in the log alone
     ├── BadModelOutput        500    bad_model_output     NaN, infinity, another shape or type
     ├── BackendFailed         502    backend_failed       Triton had the request and failed
-    ├── Overloaded            503    overloaded           Triton's queue is full
+    ├── Overloaded            503    overloaded           the gate or Triton's queue is full
+    ├── ShuttingDown          503    shutting_down        the server is stopping
+    ├── DeadlineExceeded      503    deadline_exceeded    not answered within its time
     ├── BackendUnavailable    503    backend_unavailable  Triton does not answer, or not in time
     │   ├── VersionGone                                   Triton has no such version (any more)
     │   └── WrongAnswers                                  Triton serves another model
@@ -92,6 +99,30 @@ class MissingPicture(BadRequest):
     code, title = "missing_picture", "No picture in the request"
 
 
+class KeyMissing(RequestError):
+    """The request carries no key, or one that the server does not know."""
+
+    status, code, title = 401, "key_missing", "A key is needed"
+
+
+class Forbidden(RequestError):
+    """The key may not do this."""
+
+    status, code, title = 403, "forbidden", "Not with this key"
+
+
+class ForeignHost(Forbidden):
+    """A server without keys was asked under a name that is not its own (DNS rebinding)."""
+
+    code, title = "foreign_host", "Not this server's name"
+
+
+class ForeignOrigin(Forbidden):
+    """A server without keys was asked by the page of another site."""
+
+    code, title = "foreign_origin", "Not from another site's page"
+
+
 class PictureNotFound(RequestError):
     """No picture of that id is in the index."""
 
@@ -110,6 +141,12 @@ class TooManyPictures(RequestError):
     status, code, title = 413, "too_many_pictures", "Too many pictures"
 
 
+class ClientGone(RequestError):
+    """The client closed the connection: nobody reads the answer, it is for the log."""
+
+    status, code, title = 499, "client_gone", "The client is gone"
+
+
 class BadModelOutput(RequestError):
     """The model gave NaN, infinity, or numbers of another shape or type than it must."""
 
@@ -123,9 +160,23 @@ class BackendFailed(RequestError):
 
 
 class Overloaded(RequestError):
-    """Triton's queue is full, or the request waited in it for too long."""
+    """As much is being answered as can be in time, or Triton's queue is full."""
 
     status, code, title = 503, "overloaded", "Too much to do right now"
+    retry_after_s = 1
+
+
+class ShuttingDown(RequestError):
+    """The server answers what it has and takes no more."""
+
+    status, code, title = 503, "shutting_down", "The server is stopping"
+    retry_after_s = 1
+
+
+class DeadlineExceeded(RequestError):
+    """The request was not answered within its time."""
+
+    status, code, title = 503, "deadline_exceeded", "Not answered in time"
     retry_after_s = 1
 
 
@@ -139,13 +190,8 @@ class BackendUnavailable(RequestError):
 class VersionGone(BackendUnavailable):
     """Triton does not have the version that was asked for.
 
-    Another one may have taken its place: the request may be asked again of that one within the
-    ``left_s`` seconds that its answer may still take.
+    Another one may have taken its place: the request may be asked again of that one.
     """
-
-    def __init__(self, message: str, left_s: float) -> None:
-        super().__init__(message)
-        self.left_s = left_s
 
 
 class WrongAnswers(BackendUnavailable):

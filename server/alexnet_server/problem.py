@@ -1,17 +1,14 @@
-"""Errors as application/problem+json (RFC 9457), and the id every reply carries."""
+"""Errors as application/problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
-import re
-import uuid
-
-from flask import Flask, Response, current_app, g, json, request
+from flask import Flask, Response, current_app, g, json
 from werkzeug.exceptions import HTTPException
 
 from alexnet_pixels.errors import PictureError
+from alexnet_server.arrival import this_call
 from alexnet_server.errors import RequestError, picture_status, picture_title
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FLASK_CODES = {
     400: "bad_request",
     404: "not_found",
@@ -34,8 +31,9 @@ def problem(status: int, code: str, title: str, detail: str) -> Response:
         "status": status,
         "detail": detail,
         "code": code,
-        "request_id": g.request_id,
+        "request_id": this_call().request_id,
     }
+    g.code = code
     return Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
 
 
@@ -50,17 +48,7 @@ def picture_error(error: PictureError) -> dict[str, str]:
 
 
 def register(app: Flask) -> None:
-    """Give ``app`` its error handlers and request ids."""
-
-    @app.before_request
-    def _name_request() -> None:
-        asked = request.headers.get("X-Request-Id", "")
-        g.request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
-
-    @app.after_request
-    def _send_name(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.request_id
-        return response
+    """Give ``app`` its error handlers."""
 
     @app.errorhandler(RequestError)
     def _refused(error: RequestError) -> Response:
@@ -86,7 +74,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _fault(error: Exception) -> Response:
-        current_app.logger.error("request %s failed", g.request_id, exc_info=error)
+        current_app.logger.error("request %s failed", this_call().request_id, exc_info=error)
         return problem(
             500, "internal_error", "Internal error", "the server failed; its log has the request id"
         )

@@ -16,6 +16,7 @@ from waitress import create_server
 from alexnet_repository.files import deployed
 from alexnet_server.app import create_app
 from alexnet_server.deployed import EngineOf, open_deployed
+from alexnet_server.engine.batching import Batch, BatchingEngine
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following, describe_index
@@ -37,11 +38,11 @@ def serve(settings: Settings) -> None:
     _log_to_stderr()
     return_memory()
     target = settings.triton
-    triton = None if target is None else Triton(target, settings.backend_timeout_s)
+    triton = None if target is None else Triton(target, settings.request_timeout_s)
     deploys = _follow(settings, triton)
     try:
         deploys.look()  # a Triton that is there proves its model before the first request
-        _listen(Served(settings, deploys))
+        _listen(Served.of(settings, deploys))
     finally:
         deploys.close()
         if triton is not None:
@@ -50,17 +51,18 @@ def serve(settings: Settings) -> None:
 
 def _follow(settings: Settings, triton: Triton | None) -> Following:
     root = settings.repository
-    open_next = partial(open_deployed, root, _engine_of(triton), settings.index_path)
+    open_next = partial(open_deployed, root, _engine_of(settings, triton), settings.index_path)
     return Following(open_next, partial(deployed, root), None if triton is None else triton.lost)
 
 
-def _engine_of(triton: Triton | None) -> EngineOf:
+def _engine_of(settings: Settings, triton: Triton | None) -> EngineOf:
     if triton is not None:
         return partial(triton_engine, triton)
     # Beside a Triton, ONNX Runtime need not be installed.
-    from alexnet_server.engine.local import LocalEngine  # noqa: PLC0415
+    from alexnet_server.engine.local import LocalNetwork  # noqa: PLC0415
 
-    return LocalEngine
+    batch = Batch(settings.batch_views, settings.batch_delay_ms / 1000)
+    return lambda repository: BatchingEngine(LocalNetwork(repository), batch)
 
 
 def _listen(served: Served) -> None:
@@ -71,6 +73,7 @@ def _listen(served: Served) -> None:
         port=settings.port,
         threads=settings.threads,
         channel_timeout=_CHANNEL_TIMEOUT_S,
+        channel_request_lookahead=1,  # else a client that hangs up is not noticed
         connection_limit=_MAX_CONNECTIONS,
         max_request_header_size=_MAX_HEADER_BYTES,
         max_request_body_size=_waitress_limit(settings.limits),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from alexnet_server.access import Access
+from alexnet_server.admission import Gate
+from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BackendUnavailable, VersionGone
 from alexnet_server.following import Following
@@ -24,28 +27,45 @@ class Served:
 
     settings: Settings
     deploys: Following
+    access: Access
+    work: Gate  # what asks the network, compares features or changes the index
+    reading: Gate  # what looks at stored pictures
     # Guards memory: a legal picture can take 300 MB while it is decoded, so one a core at a time.
     decoding: threading.Semaphore = field(
         default_factory=lambda: threading.Semaphore(os.cpu_count() or 1)
     )
 
-    def answer(self, work: Callable[[Deployed], Answer]) -> Answer:
+    @classmethod
+    def of(cls, settings: Settings, deploys: Following, access: Access | None = None) -> Served:
+        """The gates as ``settings`` have them; everybody may do everything without ``access``."""
+        most = settings.max_requests, settings.max_views_at_a_time
+        return cls(settings, deploys, access or Access(), Gate(*most), Gate(*most))
+
+    @contextmanager
+    def turn_to_decode(self, call: Call) -> Iterator[None]:
+        """Wait for a turn, no longer than the call does.  Raises DeadlineExceeded or ClientGone."""
+        if not self.decoding.acquire(timeout=max(0.0, call.left_s())):
+            raise call.refusal()
+        try:
+            call.require_wanted()
+            yield
+        finally:
+            self.decoding.release()
+
+    def answer(self, call: Call, work: Callable[[Deployed], Answer]) -> Answer:
         """What ``work`` makes of the deploy of now: model, labels, engine and index of one deploy.
 
         Where Triton has taken another version meanwhile, ``work`` begins again with that one,
-        within the time that its first call had; it must not change anything before that call.
+        within the time that ``call`` has left; it must not change anything before that call.
         Raises what ``work`` raises.
         """
-        left_s: float | None = None
         for _ in range(_TRIES):
             with self.deploys.hold() as deployed:
                 try:
-                    return work(deployed if left_s is None else deployed.within(left_s))
+                    return work(deployed)
                 except VersionGone as gone:
                     # Not the exception itself: it keeps its frames, and with them the uploads.
-                    stale, said, left_s = deployed, str(gone), gone.left_s
-            began = time.monotonic()
-            if not self.deploys.renewed(stale, left_s):
+                    stale, said = deployed, str(gone)
+            if not self.deploys.renewed(stale, call.left_s()):
                 break
-            left_s -= time.monotonic() - began
         raise BackendUnavailable(said)

@@ -17,6 +17,8 @@ _PREFIX = "ALEXNET_"
 # A name or an address, [in brackets] for IPv6; gRPC would take a path or a scheme here as well.
 _TRITON = re.compile(r"triton://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
 _MOST_TIMEOUT_S = 600
+_MOST_REQUESTS = 256
+_SPARE_THREADS = 32
 # Read by the client, which may run in the same environment.
 _OF_THE_CLIENT = {"ALEXNET_SERVER"}
 
@@ -52,11 +54,27 @@ class Settings:
         default="local",
         metadata={"help": "local: run the model in this process; triton://HOST:PORT: ask a Triton"},
     )
-    backend_timeout_s: float = field(
-        default=5.0, metadata={"help": "seconds that Triton may take for one request"}
+    request_timeout_s: float = field(
+        default=5.0, metadata={"help": "seconds after which a request is no longer worked on"}
     )
-    threads: int = field(default=16, metadata={"help": "requests worked on at a time"})
+    max_requests: int = field(
+        default=16, metadata={"help": "requests worked on at a time; more get 503 at once"}
+    )
+    max_views_at_a_time: int = field(
+        default=128, metadata={"help": "pictures times views worked on at a time"}
+    )
+    batch_views: int = field(
+        default=32, metadata={"help": "views in one pass of the engine local, at most"}
+    )
+    batch_delay_ms: float = field(
+        default=0.0, metadata={"help": "milliseconds that a pass waits for others to come"}
+    )
     limits: Limits = Limits()
+
+    @property
+    def threads(self) -> int:
+        """Requests behind both gates, and as many to spare that a refusal never waits for one."""
+        return 2 * self.max_requests + _SPARE_THREADS
 
     @property
     def index_path(self) -> Path:
@@ -110,12 +128,24 @@ def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings
         if text is not None:
             chosen[setting.name] = _typed(setting.name, type(setting.default), text)
     settings = Settings(**chosen)
-    if not (0 <= settings.port <= 65535 and settings.threads >= 1):
-        raise SettingsError("port must lie in 0..65535 and threads be at least 1")
-    if not 0 < settings.backend_timeout_s <= _MOST_TIMEOUT_S:
-        raise SettingsError(f"backend_timeout_s must lie above 0 and be at most {_MOST_TIMEOUT_S}")
+    _require_ranges(settings)
     _ = settings.index_path, settings.triton
     return settings
+
+
+def _require_ranges(settings: Settings) -> None:
+    most_views = settings.limits.max_views
+    for name, least, most in (
+        ("port", 0, 65535),
+        ("max_requests", 1, _MOST_REQUESTS),
+        ("max_views_at_a_time", most_views, _MOST_REQUESTS * most_views),  # one request must fit
+        ("batch_views", 1, most_views),
+        ("batch_delay_ms", 0, 1000),
+    ):
+        if not least <= getattr(settings, name) <= most:
+            raise SettingsError(f"{name} must lie in {least}..{most}")
+    if not 0 < settings.request_timeout_s <= _MOST_TIMEOUT_S:
+        raise SettingsError(f"request_timeout_s must lie above 0 and be at most {_MOST_TIMEOUT_S}")
 
 
 def _settable() -> list[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from alexnet_pixels.decode import Pixels, decode
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import views
+from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.served import Served
@@ -26,18 +27,19 @@ class Seen:
 
 
 def look(
-    served: Served, deployed: Deployed, uploads: list[Upload], count: int
+    served: Served, deployed: Deployed, call: Call, uploads: list[Upload], count: int
 ) -> list[Seen | PictureError]:
     """Decode and infer ``count`` views of every upload; a bad picture spoils no other.
 
-    Features and probabilities are averaged over the views (paper, section 4.1).  Raises what
-    the engine raises.
+    Features and probabilities are averaged over the views (paper, section 4.1).  Raises
+    DeadlineExceeded, ClientGone, or what the engine raises.
     """
-    decoded = [_decode(served, upload) for upload in uploads]
+    with call.span("decode"):
+        decoded = [_decode(served, call, upload) for upload in uploads]
     good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
     if not good:
         return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
-    answer = deployed.engine.infer(np.concatenate([views(pixels, count) for pixels in good]))
+    answer = deployed.engine.infer(np.concatenate([views(pixels, count) for pixels in good]), call)
     features = answer.features.reshape(len(good), count, -1).mean(axis=1)  # [n, 4096]
     probabilities = answer.probabilities.reshape(len(good), count, -1).mean(axis=1)  # [n, C]
     seen = map(Seen, good, features, probabilities)
@@ -49,11 +51,11 @@ def content_sha256(upload: Upload) -> str:
     return hashlib.sha256(upload.data).hexdigest()
 
 
-def _decode(served: Served, upload: Upload) -> Pixels | PictureError:
+def _decode(served: Served, call: Call, upload: Upload) -> Pixels | PictureError:
     limits = served.settings.limits
     try:
         upload.require_size(limits)
-        with served.decoding:
+        with served.turn_to_decode(call):
             return decode(upload.data, limits.pixels)
     except PictureError as error:
         return error

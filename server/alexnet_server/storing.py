@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.thumbnail import thumbnail
+from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest, PictureNotFound
 from alexnet_server.index.pictures import PictureIndex
@@ -53,7 +54,11 @@ def descriptions(submission: Submission, limits: Limits) -> list[Description]:
 
 
 def store(
-    served: Served, deployed: Deployed, given: list[Upload], described: list[Description]
+    served: Served,
+    deployed: Deployed,
+    call: Call,
+    given: list[Upload],
+    described: list[Description],
 ) -> list[Upserted | PictureError]:
     """Store every good picture in one transaction; returns what came of each, in order.
 
@@ -68,7 +73,7 @@ def store(
     for name, upload in zip(names, given, strict=True):
         if name not in fresh and not _is_stored(index, *name):
             fresh[name] = upload
-    seen = look(served, deployed, list(fresh.values()), 1)
+    seen = look(served, deployed, call, list(fresh.values()), 1)
     looked = dict(zip(fresh, seen, strict=True))
     entries: list[NewPicture | Repeat] = []
     for name, said in zip(names, described, strict=True):
@@ -78,7 +83,9 @@ def store(
         elif isinstance(one, Seen):
             small = thumbnail(one.pixels)
             entries.append(NewPicture(*name, said.label, said.metadata, small, one.features))
-    done = iter(index.upsert(entries))
+    call.require_wanted()  # the last moment at which nothing is stored yet
+    with call.span("store"):
+        done = iter(index.upsert(entries))
     results = map(looked.get, names)
     return [one if isinstance(one, PictureError) else next(done) for one in results]
 

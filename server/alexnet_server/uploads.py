@@ -8,6 +8,7 @@ from flask import Request
 from werkzeug.datastructures import MultiDict
 
 from alexnet_pixels.errors import PictureTooLarge
+from alexnet_server.call import Call
 from alexnet_server.errors import BadRequest, MissingPicture, TooManyPictures
 from alexnet_server.settings import Limits
 
@@ -39,12 +40,18 @@ class Submission:
 
 
 def read(
-    request: Request, limits: Limits, views: int = 1, fields: tuple[str, ...] = ()
+    call: Call,
+    request: Request,
+    limits: Limits,
+    views: int = 1,
+    fields: tuple[str, ...] = (),
 ) -> Submission:
     """Take the pictures out of a request, and the text ``fields`` it may have.
 
-    Raises MissingPicture, TooManyPictures (pictures times views) or BadRequest (a field of
-    another name); Flask itself refuses what is larger than a request may be.
+    What they need is taken from the gate that ``call`` is in.
+
+    Raises MissingPicture, TooManyPictures (pictures times views), Overloaded or BadRequest (a
+    field of another name); Flask itself refuses what is larger than a request may be.
     """
     if request.mimetype == "multipart/form-data":
         submission = _form(request, fields)
@@ -60,6 +67,7 @@ def read(
             f"{len(submission.uploads)} pictures times {views} are more than the "
             f"{limits.max_views} views a request may hold: send several requests"
         )
+    call.take(len(submission.uploads), views)
     return submission
 
 

@@ -11,7 +11,7 @@ import pytest
 from alexnet_export.deploy import Deployment, Layout, deploy
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine import Inference
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 from tests.photos import crops
 
 pytestmark = pytest.mark.gpu
@@ -35,14 +35,14 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def on_processor(single_repository: Path, images: np.ndarray) -> Inference:
-    return LocalEngine(open_repository(single_repository)).infer(images)
+    return LocalNetwork(open_repository(single_repository)).run(images)
 
 
 def engine_on(
     checkpoint: Path, folder: Path, layout: Layout, devices: tuple[str, ...]
-) -> LocalEngine:
+) -> LocalNetwork:
     deploy(checkpoint, Deployment(folder / "repository", layout=layout, devices=devices))
-    return LocalEngine(open_repository(folder / "repository"))
+    return LocalNetwork(open_repository(folder / "repository"))
 
 
 def require_alike(found: Inference, expected: Inference) -> None:
@@ -51,17 +51,17 @@ def require_alike(found: Inference, expected: Inference) -> None:
     assert np.array_equal(found.probabilities.argmax(1), expected.probabilities.argmax(1))
 
 
-def crossed(engine: LocalEngine, images: np.ndarray) -> dict[tuple[str, str, str], int]:
+def crossed(engine: LocalNetwork, images: np.ndarray) -> dict[tuple[str, str, str], int]:
     before = engine.traffic.bytes()
-    engine.infer(images)
+    engine.run(images)
     return {key: count - before[key] for key, count in engine.traffic.bytes().items()}
 
 
-def sessions(engine: LocalEngine) -> list[object]:
+def sessions(engine: LocalNetwork) -> list[object]:
     return [placed.session for wave in engine._waves for placed in wave]
 
 
-def require_fp32(engine: LocalEngine) -> None:
+def require_fp32(engine: LocalNetwork) -> None:
     for session in sessions(engine):
         assert session.get_provider_options()["CUDAExecutionProvider"]["use_tf32"] == "0"
 
@@ -77,7 +77,7 @@ def test_two_towers_on_two_gpus(
         pytest.skip("a second CUDA device is not here")
     one, other = "cuda:0", "cuda:1"
     engine = engine_on(checkpoint, tmp_path, "towers", (one, other))
-    require_alike(engine.infer(images), on_processor)
+    require_alike(engine.run(images), on_processor)
     require_fp32(engine)
     exchanged = {
         (f"{layer}_tower{tower}", source, target): COUNT * size
@@ -102,7 +102,7 @@ def test_one_gpu(
     layout: Layout,
 ) -> None:
     engine = engine_on(checkpoint, tmp_path, layout, ("cuda:0",))
-    require_alike(engine.infer(images), on_processor)
+    require_alike(engine.run(images), on_processor)
     require_fp32(engine)
     assert crossed(engine, images) == ENDS
     assert set(engine.describe()["steps"].values()) == {"cuda:0"}
@@ -117,7 +117,7 @@ def test_many_threads_on_one_gpu_get_their_own_answers(
 
     def ask(number: int) -> None:
         for _ in range(10):
-            found[number].append(engine.infer(images[number : number + 1]).features[0])
+            found[number].append(engine.run(images[number : number + 1]).features[0])
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(COUNT)]
     for thread in threads:

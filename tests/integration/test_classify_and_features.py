@@ -10,7 +10,7 @@ import pytest
 from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_repository.repository import open_repository
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 from tests.conftest import Serving
 
 
@@ -20,15 +20,15 @@ def picture(photos: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def engine(towers_repository: Path) -> LocalEngine:
-    return LocalEngine(open_repository(towers_repository))
+def engine(towers_repository: Path) -> LocalNetwork:
+    return LocalNetwork(open_repository(towers_repository))
 
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_answers_are_the_networks(
-    serving: Serving, engine: LocalEngine, picture: bytes, count: int
+    serving: Serving, engine: LocalNetwork, picture: bytes, count: int
 ) -> None:
-    expected = engine.infer(views(decode(picture), count))
+    expected = engine.run(views(decode(picture), count))
     probabilities = expected.probabilities.mean(axis=0)
     answer = httpx.post(
         f"{serving.url}/classify?top_k=6&views={count}", files={"image": ("a.jpg", picture)}

@@ -10,7 +10,7 @@ import torch
 
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_repository.repository import open_repository
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 from alexnet_training import grouped, network
 from alexnet_training.augmentation import network_input
 from tests.photos import crops
@@ -42,8 +42,8 @@ def test_served_answers_are_those_of_training(
     with torch.inference_mode():
         seen = network_input(images, torch.from_numpy(loaded.mean.copy()), loaded.scale)
         answer = trained(seen)
-    engine = LocalEngine(open_repository(request.getfixturevalue(f"{layout}_repository")))
-    served = engine.infer(images)
+    engine = LocalNetwork(open_repository(request.getfixturevalue(f"{layout}_repository")))
+    served = engine.run(images)
     features = answer.features.numpy()
     assert np.abs(served.features - features).max() <= 1e-5 * features.max()
     probabilities = answer.logits.softmax(dim=1).numpy()

@@ -14,7 +14,8 @@ from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.repository import Repository
 from alexnet_server.deployed import open_deployed
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.batching import BatchingEngine
+from tests.local_engine import local_engine
 from tests.running_server import clean_environment, command, running_server
 
 NOT_NEEDED = ("torch", "sklearn", "safetensors", "alexnet_export", "alexnet_training")
@@ -34,7 +35,7 @@ from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from pathlib import Path
 settings = Settings(repository=Path(sys.argv[1]), index="sqlite:///" + sys.argv[2])
-served = Served(settings, _follow(settings, None))
+served = Served.of(settings, _follow(settings, None))
 picture = Path(sys.argv[3]).read_bytes()
 answer = create_app(served).test_client().post("/classify", data=picture)
 print(answer.status_code, sorted(set({names!r}) & {{name.split(".")[0] for name in sys.modules}}))
@@ -93,13 +94,12 @@ def test_a_deploy_during_the_start_is_read_whole(narrow_checkpoint: Path, tmp_pa
     save_checkpoint(loaded, other)
     deployed: list[dict] = []
 
-    class Slow(LocalEngine):
-        def __init__(self, repository: Repository) -> None:
-            if not deployed:  # another deploy comes after the manifest was read
-                deployed.append(deploy(other, Deployment(root))[0])
-            super().__init__(repository)
+    def slow(repository: Repository) -> BatchingEngine:
+        if not deployed:  # another deploy comes after the manifest was read
+            deployed.append(deploy(other, Deployment(root))[0])
+        return local_engine(repository)
 
-    now = open_deployed(root, Slow, tmp_path / "index.sqlite")
+    now = open_deployed(root, slow, tmp_path / "index.sqlite")
     assert now.repository.digest == deployed[0]["model"]["digest"] != first["model"]["digest"]
     now.close()
 

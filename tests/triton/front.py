@@ -61,7 +61,7 @@ def running_front(
     root: Path, triton: RunningTriton, index: Path, timeout_s: int
 ) -> Iterator[Front]:
     """A server of ``root`` that asks ``triton`` and waits ``timeout_s`` for it."""
-    flags = ("--engine", f"triton://{triton.grpc}", "--backend-timeout-s", str(timeout_s))
+    flags = ("--engine", f"triton://{triton.grpc}", "--request-timeout-s", str(timeout_s))
     with (
         running_server(root, index, *flags) as server,
         httpx.Client(base_url=server.url, timeout=WAIT_S) as client,

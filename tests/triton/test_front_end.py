@@ -27,7 +27,7 @@ def serving(
     whole_triton: RunningTriton, towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serving]:
     index = tmp_path_factory.mktemp("front") / "index.sqlite"
-    flags = ("--engine", f"triton://{whole_triton.grpc}", "--backend-timeout-s", "60")
+    flags = ("--engine", f"triton://{whole_triton.grpc}", "--request-timeout-s", "60")
     with running_server(towers_repository, index, *flags) as server:
         yield Serving(server.url, CLASSES)
 

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from alexnet_server.call import Call
+from alexnet_server.errors import BadModelOutput
+
 Images = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
 
@@ -19,15 +22,26 @@ class Inference:
     features: Values
     probabilities: Values
 
+    def require_finite(self) -> None:
+        """Raise BadModelOutput on NaN or infinity."""
+        if not (np.isfinite(self.features).all() and np.isfinite(self.probabilities).all()):
+            raise BadModelOutput("the model gave NaN or infinity; nothing was stored")
+
 
 class Engine(Protocol):
-    """Runs the network; safe to call from many threads."""
+    """Answers requests with the network; safe to call from many threads."""
 
-    def infer(self, images: Images) -> Inference:
-        """``images`` uint8 [n, 224, 224, 3], 1 <= n <= 64.  Raises RequestError."""
+    def infer(self, images: Images, call: Call) -> Inference:
+        """``images`` uint8 [n, 224, 224, 3], 1 <= n <= 64, within the time ``call`` has left.
+
+        Counts the spans ``queue`` and ``infer``.  Raises RequestError.
+        """
 
     def describe(self) -> dict[str, Any]:
         """What runs where, as JSON values."""
 
     def ready(self) -> bool:
         """Whether a request would be answered now."""
+
+    def close(self) -> None:
+        """End its threads; no request may be under way."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 import grpc
@@ -61,9 +60,14 @@ class Triton:
         self._connect()
 
     def infer(
-        self, request: service_pb2.ModelInferRequest, timeout_s: float
+        self,
+        request: service_pb2.ModelInferRequest,
+        timeout_s: float,
+        traceparent: str | None = None,
     ) -> service_pb2.ModelInferResponse:
         """Ask; the answer comes within ``timeout_s`` seconds, or one of these is raised.
+
+        ``traceparent`` (W3C Trace Context) goes along, for Triton's own traces.
 
         BackendUnavailable where there is no answer in time, VersionGone, Overloaded, or
         BackendFailed where Triton had the request and failed.
@@ -73,14 +77,14 @@ class Triton:
         turn = self._breaker.enter()
         if turn is Turn.REFUSED:
             raise BackendUnavailable(_AWAY)
-        began = time.monotonic()
         is_alive = False
+        passed_on = None if traceparent is None else (("traceparent", traceparent),)
         try:
-            answer = self._stub.ModelInfer(request, timeout=timeout_s)
+            answer = self._stub.ModelInfer(request, timeout=timeout_s, metadata=passed_on)
             is_alive = True
             self._said = ""
         except grpc.RpcError as error:
-            refusal = _refusal(error, timeout_s - (time.monotonic() - began))
+            refusal = _refusal(error)
             is_alive = type(refusal) is not BackendUnavailable
             if not is_alive:
                 self._tell(error)
@@ -147,12 +151,12 @@ def _lost_connections(report: Callable[[], None]) -> Callable[[grpc.ChannelConne
     return follow
 
 
-def _refusal(error: grpc.RpcError, left_s: float) -> RequestError:
+def _refusal(error: grpc.RpcError) -> RequestError:
     """What an error of gRPC means to a request.  Triton's text goes to the log and no further."""
     code, text = error.code(), error.details() or ""
     if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE):
         if code is grpc.StatusCode.NOT_FOUND or any(part in text for part in _VERSION_TEXTS):
-            return VersionGone("the model's backend does not have this version", left_s)
+            return VersionGone("the model's backend does not have this version")
         if any(part in text for part in _QUEUE_TEXTS):
             return Overloaded(
                 "the model's backend has its queue full: send the request again later"

@@ -1,4 +1,4 @@
-"""The embedded engine: the repository's own steps, each on the device its config names.
+"""The network in this process: the repository's own steps, each on the device its config names.
 
 On GPUs every step has a session of its own, and steps that wait for nothing of each other run at
 the same time: the two towers of a stage.  Steps that are all on the processor run as one graph.
@@ -11,8 +11,6 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
-import numpy as np
-
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.files import ENSEMBLE
 from alexnet_repository.repository import Repository
@@ -22,11 +20,11 @@ from alexnet_server.engine.crew import Crew
 from alexnet_server.engine.joined import join
 from alexnet_server.engine.placed import PlacedStep, load_cuda, place
 from alexnet_server.engine.value import HOST, Traffic, Value, tensor_on
-from alexnet_server.errors import BadModelOutput, EngineError
+from alexnet_server.errors import EngineError
 
 
-class LocalEngine:
-    """Runs a repository in this process with ONNX Runtime.
+class LocalNetwork:
+    """Runs a repository in this process with ONNX Runtime; safe to call from many threads.
 
     ``traffic`` counts what went from one device to another.
     """
@@ -51,30 +49,24 @@ class LocalEngine:
         self.traffic = Traffic()
         self._require_known_answers(repository)
 
-    def infer(self, images: Images) -> Inference:
-        """See Engine.  Raises BadModelOutput on NaN or infinity."""
+    def run(self, images: Images) -> Inference:
+        """``images`` uint8 [n, 224, 224, 3] through the network, in one pass."""
         values = {"images": Value("images", HOST, tensor_on(images, HOST), self.traffic)}
         for wave in self._waves:
             calls = [partial(placed.run, values, self.traffic) for placed in wave]
             for made in self._crew.run(calls):
                 values |= made
-        answer = Inference(values["features"].array(), values["probabilities"].array())
-        if not (np.isfinite(answer.features).all() and np.isfinite(answer.probabilities).all()):
-            raise BadModelOutput("the model gave NaN or infinity; nothing was stored")
-        return answer
+        return Inference(values["features"].array(), values["probabilities"].array())
 
     def describe(self) -> dict[str, Any]:
-        """See Engine."""
+        """What runs where, as JSON values."""
         return {"engine": "local", "steps": self._devices}
-
-    def ready(self) -> bool:
-        """See Engine: a loaded engine has answered the known pictures."""
-        return True
 
     def _require_known_answers(self, repository: Repository) -> None:
         golden = repository.golden()
         try:
-            found = self.infer(golden.images)
+            found = self.run(golden.images)
+            found.require_finite()
         except Exception as error:  # onnxruntime's exceptions share no narrower root
             raise RepositoryError(
                 f"the model in {repository.root} cannot be run on this machine: {error}"

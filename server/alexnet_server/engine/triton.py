@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from tritonclient.grpc import service_pb2
 from alexnet_repository.files import ENSEMBLE
 from alexnet_repository.golden import Golden
 from alexnet_repository.repository import Repository
+from alexnet_server.call import Call
 from alexnet_server.engine import Images, Inference, Values
 from alexnet_server.engine.channel import Triton
 from alexnet_server.errors import BackendUnavailable, BadModelOutput, VersionGone, WrongAnswers
@@ -47,21 +48,22 @@ class TritonEngine:
     golden: Golden
     steps: dict[str, str]
     proof: Proof
-    timeout_s: float
 
-    def infer(self, images: Images) -> Inference:
+    def infer(self, images: Images, call: Call) -> Inference:
         """See Engine.
 
-        Raises BackendUnavailable where Triton is not there, not in time or not proven;
-        VersionGone; Overloaded; BackendFailed; BadModelOutput.
+        Triton's own queue counts as ``infer``.  Raises BackendUnavailable where Triton is not
+        there, not in time or not proven; VersionGone; Overloaded; BackendFailed; BadModelOutput;
+        DeadlineExceeded or ClientGone where it need not be asked any more.
         """
         outages = self.triton.outages
         if self.proof.outages != outages:
             if self.proof.is_gone:
-                raise VersionGone(_UNPROVEN, self.timeout_s)
+                raise VersionGone(_UNPROVEN)
             raise BackendUnavailable(_UNPROVEN)
         try:
-            answer = self._ask(images)
+            with call.span("infer"):
+                answer = self._ask(images, call)
         except VersionGone:
             self.proof.outages, self.proof.is_gone = None, True
             self.triton.lost.set()  # whoever follows the deploys is to look at once
@@ -78,7 +80,7 @@ class TritonEngine:
         outages = self.triton.outages
         self.proof.is_gone = False
         try:
-            found = self._ask(self.golden.images)
+            found = self._ask(self.golden.images, Call(self.triton.timeout_s))
         except VersionGone:
             self.proof.outages, self.proof.is_gone = None, True
             raise
@@ -86,10 +88,6 @@ class TritonEngine:
         if difference:
             raise WrongAnswers(f"it does not give the known answers of this model ({difference})")
         self.proof.outages = outages
-
-    def within(self, timeout_s: float) -> TritonEngine:
-        """The same engine, for what must be answered sooner."""
-        return replace(self, timeout_s=timeout_s)
 
     def describe(self) -> dict[str, Any]:
         """See Engine."""
@@ -99,15 +97,22 @@ class TritonEngine:
         """See Engine."""
         return self.proof.outages == self.triton.outages
 
-    def _ask(self, images: Images) -> Inference:
-        request = service_pb2.ModelInferRequest(model_name=ENSEMBLE, model_version=self.version)
+    def close(self) -> None:
+        """See Engine: it has no threads, and the connection is not its own."""
+
+    def _ask(self, images: Images, call: Call) -> Inference:
+        call.require_wanted()
+        timeout_s = call.left_s()
+        request = service_pb2.ModelInferRequest(
+            model_name=ENSEMBLE, model_version=self.version, id=call.request_id
+        )
         # How long Triton's queue may keep it, where its configuration lets a request say so.
-        request.parameters["timeout"].int64_param = int(self.timeout_s * _MICROSECONDS)
+        request.parameters["timeout"].int64_param = int(timeout_s * _MICROSECONDS)
         request.inputs.add(name="images", datatype="UINT8", shape=images.shape)
         request.outputs.add(name="features")
         request.outputs.add(name="probabilities")
         request.raw_input_contents.append(np.ascontiguousarray(images).tobytes())
-        answer = self.triton.infer(request, self.timeout_s)
+        answer = self.triton.infer(request, timeout_s, call.traceparent)
         return Inference(
             _values(answer, "features", (len(images), self.units)),
             _values(answer, "probabilities", (len(images), self.classes)),
@@ -127,7 +132,6 @@ def triton_engine(triton: Triton, repository: Repository) -> TritonEngine:
         golden=repository.golden(),
         steps={step.model: step.device for step in repository.steps()},
         proof=Proof(),
-        timeout_s=triton.timeout_s,
     )
 
 

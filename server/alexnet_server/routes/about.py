@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest, RequestError
 from alexnet_server.parameters import Parameters
@@ -32,7 +33,7 @@ def blueprint(served: Served) -> Blueprint:
     @routes.get("/model")
     def model() -> ResponseReturnValue:
         Parameters(request.args, ())
-        return served.answer(_card) | {"next": served.deploys.next()}
+        return served.answer(this_call(), _card) | {"next": served.deploys.next()}
 
     @routes.get("/livez")
     def livez() -> ResponseReturnValue:

@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_server import uploads
+from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.parameters import Parameters
@@ -41,11 +42,11 @@ def blueprint(served: Served) -> Blueprint:
             return _results(
                 deployed,
                 given,
-                look(served, deployed, given, count),
+                look(served, deployed, this_call(), given, count),
                 lambda one: {"predictions": predictions(one.probabilities, classes, top_k)},
             )
 
-        return served.answer(work)
+        return served.answer(this_call(), work)
 
     @routes.post("/features")
     def features() -> ResponseReturnValue:
@@ -54,12 +55,12 @@ def blueprint(served: Served) -> Blueprint:
         is_npy = request.accept_mimetypes.best_match(("application/json", _NPY)) == _NPY
 
         def work(deployed: Deployed) -> ResponseReturnValue:
-            seen = look(served, deployed, given, count)
+            seen = look(served, deployed, this_call(), given, count)
             if is_npy:
                 return _npy(seen)
             return _results(deployed, given, seen, lambda one: {"features": one.features.tolist()})
 
-        return served.answer(work)
+        return served.answer(this_call(), work)
 
     return routes
 
@@ -82,7 +83,7 @@ def predictions(
 def _given(served: Served, parameters: Parameters) -> tuple[list[Upload], int]:
     """The pictures of the request, and how many views of each are asked for."""
     count = parameters.choice("views", 1, VIEW_COUNTS)
-    return uploads.read(request, served.settings.limits, count).uploads, count
+    return uploads.read(this_call(), request, served.settings.limits, count).uploads, count
 
 
 def _results(

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from alexnet_pixels.errors import PictureError
 from alexnet_server import uploads
+from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest
 from alexnet_server.index.records import Upserted
@@ -37,29 +38,29 @@ def _register_storing(routes: Blueprint, served: Served) -> None:
     @routes.put("/images/<picture_id>")
     def put(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
-        submission = uploads.read(request, limits, fields=("label", "metadata"))
+        submission = uploads.read(this_call(), request, limits, fields=("label", "metadata"))
         if len(submission.uploads) != 1:
             raise BadRequest("PUT stores one picture: POST /images takes several")
         (described,) = descriptions(submission, limits)
         described = Description(identifier(picture_id), described.label, described.metadata)
 
         def work(deployed: Deployed) -> ResponseReturnValue:
-            (result,) = store(served, deployed, submission.uploads, [described])
+            (result,) = store(served, deployed, this_call(), submission.uploads, [described])
             if isinstance(result, PictureError):
                 raise result
             answer = {"model": deployed.model()} | _shown(result)
             return answer, 201 if result.created else 200
 
-        return served.answer(work)
+        return served.answer(this_call(), work)
 
     @routes.post("/images")
     def post() -> ResponseReturnValue:
         Parameters(request.args, ())
-        submission = uploads.read(request, limits, fields=("id", "label", "metadata"))
+        submission = uploads.read(this_call(), request, limits, fields=("id", "label", "metadata"))
         described = descriptions(submission, limits)
 
         def work(deployed: Deployed) -> ResponseReturnValue:
-            results = store(served, deployed, submission.uploads, described)
+            results = store(served, deployed, this_call(), submission.uploads, described)
             if len(results) == 1 and isinstance(results[0], PictureError):
                 raise results[0]
             shown = [
@@ -68,7 +69,7 @@ def _register_storing(routes: Blueprint, served: Served) -> None:
             ]
             return {"model": deployed.model(), "results": shown}
 
-        return served.answer(work)
+        return served.answer(this_call(), work)
 
 
 def _register_showing(routes: Blueprint, served: Served) -> None:
@@ -78,7 +79,9 @@ def _register_showing(routes: Blueprint, served: Served) -> None:
         after = parameters.text("cursor") or ""
         limit = parameters.integer("limit", _PAGE, 1, _MAX_PAGE)
         label = parameters.text("label")
-        found = served.answer(lambda deployed: deployed.pictures().page(after, limit, label))
+        found = served.answer(
+            this_call(), lambda deployed: deployed.pictures().page(after, limit, label)
+        )
         return {
             "images": [picture.as_json() for picture in found.pictures],
             "next_cursor": found.next_cursor,
@@ -89,13 +92,13 @@ def _register_showing(routes: Blueprint, served: Served) -> None:
     def get(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
         name = identifier(picture_id)
-        return served.answer(lambda deployed: deployed.pictures().get(name)).as_json()
+        return served.answer(this_call(), lambda deployed: deployed.pictures().get(name)).as_json()
 
     @routes.get("/images/<picture_id>/thumbnail")
     def thumbnail(picture_id: str) -> ResponseReturnValue:
         Parameters(request.args, ())
         name = identifier(picture_id)
-        jpeg = served.answer(lambda deployed: deployed.pictures().thumbnail(name))
+        jpeg = served.answer(this_call(), lambda deployed: deployed.pictures().thumbnail(name))
         return Response(jpeg, mimetype="image/jpeg")
 
 
@@ -111,7 +114,7 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
             deployed.pictures().get(name)  # 404 where there is none
             deployed.pictures().delete([name])
 
-        served.answer(work)
+        served.answer(this_call(), work)
         response = Response(status=204)
         del response.headers["Content-Type"]  # there is no content
         return response
@@ -123,13 +126,15 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
         wanted = body.get("label")
         if body.keys() == {"label"} and isinstance(wanted, str):
             text = label(wanted, limits)
-            return {"deleted": served.answer(lambda now: now.pictures().delete_label(text))}
+            return {
+                "deleted": served.answer(this_call(), lambda now: now.pictures().delete_label(text))
+            }
         ids = body.get("ids")
         if body.keys() == {"ids"} and isinstance(ids, list) and len(ids) <= _MAX_DELETED:
             if not all(isinstance(one, str) for one in ids):
                 raise BadRequest("ids must be text")
             names = [identifier(one) for one in ids]
-            return {"deleted": served.answer(lambda now: now.pictures().delete(names))}
+            return {"deleted": served.answer(this_call(), lambda now: now.pictures().delete(names))}
         raise BadRequest(
             f'the body must be {{"label": "..."}} or {{"ids": [up to {_MAX_DELETED:,} ids]}}'
         )

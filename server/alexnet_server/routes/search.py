@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_server import uploads
+from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.errors import BadRequest
@@ -33,7 +34,7 @@ def blueprint(served: Served) -> Blueprint:
     @routes.post("/search")
     def search() -> ResponseReturnValue:
         if request.mimetype == "application/json":
-            return served.answer(lambda deployed: _search_features(served, deployed))
+            return served.answer(this_call(), lambda deployed: _search_features(served, deployed))
         return _search_pictures(served)
 
     @routes.get("/images/<picture_id>/similar")
@@ -43,10 +44,11 @@ def blueprint(served: Served) -> Blueprint:
 
         def work(deployed: Deployed) -> ResponseReturnValue:
             index = deployed.pictures()
-            found = index.search(index.features(picture_id), excluding=picture_id, **wanted)
+            with this_call().span("search"):
+                found = index.search(index.features(picture_id), excluding=picture_id, **wanted)
             return {"model": deployed.model(), "neighbors": _show(found)}
 
-        return served.answer(work)
+        return served.answer(this_call(), work)
 
     return routes
 
@@ -54,7 +56,8 @@ def blueprint(served: Served) -> Blueprint:
 def _search_features(served: Served, deployed: Deployed) -> ResponseReturnValue:
     wanted = _wanted(served, Parameters(request.args, _FILTERS))
     features = _given_features(served.settings.limits, deployed.pictures().binding.units)
-    found = deployed.pictures().search(features, **wanted)
+    with this_call().span("search"):
+        found = deployed.pictures().search(features, **wanted)
     results: list[dict[str, Any]] = [{"filename": None, "neighbors": _show(found)}]
     return {"model": deployed.model(), "results": results}
 
@@ -62,12 +65,12 @@ def _search_features(served: Served, deployed: Deployed) -> ResponseReturnValue:
 def _search_pictures(served: Served) -> ResponseReturnValue:
     parameters = Parameters(request.args, (*_FILTERS, "views"))
     wanted = _wanted(served, parameters)
-    stored = served.answer(lambda deployed: deployed.pictures().binding.views)
+    stored = served.answer(this_call(), lambda deployed: deployed.pictures().binding.views)
     count = parameters.choice("views", stored, VIEW_COUNTS)
-    given = uploads.read(request, served.settings.limits, count).uploads
+    given = uploads.read(this_call(), request, served.settings.limits, count).uploads
 
     def work(deployed: Deployed) -> ResponseReturnValue:
-        seen = look(served, deployed, given, count)
+        seen = look(served, deployed, this_call(), given, count)
         if len(seen) == 1 and isinstance(seen[0], PictureError):
             return picture_problem(seen[0])
         results = []
@@ -76,11 +79,14 @@ def _search_pictures(served: Served) -> ResponseReturnValue:
             if isinstance(one, PictureError):
                 result["error"] = picture_error(one)
             else:
-                result["neighbors"] = _show(deployed.pictures().search(one.features, **wanted))
+                this_call().require_wanted()
+                with this_call().span("search"):
+                    found = deployed.pictures().search(one.features, **wanted)
+                result["neighbors"] = _show(found)
             results.append(result)
         return {"model": deployed.model(), "results": results}
 
-    return served.answer(work)
+    return served.answer(this_call(), work)
 
 
 def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:

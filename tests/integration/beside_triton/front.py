@@ -59,12 +59,12 @@ def front(
     wire = Wire(fake.port)
     if not is_up:
         fake.kill()
-    flags = ("--engine", f"triton://127.0.0.1:{wire.port}", "--threads", "32")
+    flags = ("--engine", f"triton://127.0.0.1:{wire.port}", "--max-requests", "64")
     index = folder / "index.sqlite"
     try:
         with (
             running_server(
-                repository, index, *flags, "--backend-timeout-s", str(timeout_s)
+                repository, index, *flags, "--request-timeout-s", str(timeout_s)
             ) as server,
             connected(server.url) as client,
         ):

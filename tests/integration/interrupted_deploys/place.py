@@ -1,7 +1,7 @@
 """A place to deploy to, and the commands that are interrupted there.
 
 Every command runs in a process of its own, which stops itself at a chosen step.  Some of the
-steps are tried; all of them with ``EVERY_STEP=1`` in the environment (``make faults``).
+steps are tried; all of them with ``EVERY_STEP=1`` in the environment (``make faults-deploys``).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from alexnet_server.engine.breaker import Breaker, Turn
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import Proof, TritonEngine
 from alexnet_server.errors import BackendUnavailable, VersionGone
+from tests.local_engine import unhurried
 
 NOWHERE = "127.0.0.1:1"
 
@@ -43,14 +44,14 @@ def without_the_version() -> tuple[TritonEngine, SimpleNamespace]:
     asked = SimpleNamespace(outages=0, lost=threading.Event(), timeout_s=1.0, infer=gone)
     images = np.zeros((1, 224, 224, 3), np.uint8)
     golden = Golden(images, np.zeros((1, 4), np.float32), np.ones((1, 2), np.float32), "fp32")
-    engine = TritonEngine(asked, "1", 4, 2, golden, {}, Proof(outages=0), 1.0)
+    engine = TritonEngine(asked, "1", 4, 2, golden, {}, Proof(outages=0))
     return engine, asked
 
 
 def test_a_request_for_a_version_that_went_wakes_who_follows_the_deploys() -> None:
     engine, asked = without_the_version()
     with pytest.raises(VersionGone):
-        engine.infer(engine.golden.images)
+        engine.infer(engine.golden.images, unhurried())
     assert asked.lost.is_set()
     assert not engine.ready()
 

@@ -17,7 +17,7 @@ from alexnet_repository.errors import RepositoryError
 from alexnet_repository.repository import open_repository
 from alexnet_repository.steps import Step, waves
 from alexnet_server.engine.joined import join
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 from alexnet_server.engine.value import Value
 from alexnet_server.errors import BadModelOutput, EngineError
 from tests.photos import crops
@@ -35,10 +35,10 @@ def images(count: int) -> np.ndarray:
 
 
 def test_towers_and_single_answer_alike(towers_repository: Path, single_repository: Path) -> None:
-    towers = LocalEngine(open_repository(towers_repository))
-    single = LocalEngine(open_repository(single_repository))
+    towers = LocalNetwork(open_repository(towers_repository))
+    single = LocalNetwork(open_repository(single_repository))
     given = images(9)
-    one, other = towers.infer(given), single.infer(given)
+    one, other = towers.run(given), single.run(given)
     assert one.features.shape == (9, 4096)
     assert np.abs(one.features - other.features).max() <= 1e-5 * other.features.max()
     assert np.array_equal(one.probabilities.argmax(1), other.probabilities.argmax(1))
@@ -47,15 +47,15 @@ def test_towers_and_single_answer_alike(towers_repository: Path, single_reposito
 
 
 def test_many_threads_get_their_own_answers(narrow_repository: Path) -> None:
-    engine = LocalEngine(open_repository(narrow_repository))
+    engine = LocalNetwork(open_repository(narrow_repository))
     given = images(16)
-    expected = [engine.infer(given[i : i + 1]).features for i in range(16)]
+    expected = [engine.run(given[i : i + 1]).features for i in range(16)]
     wrong: list[int] = []
 
     def ask(number: int) -> None:
         for _ in range(10):
             if not np.array_equal(
-                engine.infer(given[number : number + 1]).features, expected[number]
+                engine.run(given[number : number + 1]).features, expected[number]
             ):
                 wrong.append(number)
 
@@ -89,7 +89,7 @@ def test_swapped_towers_under_each_others_names_do_not_start(narrow_repository: 
         onnx.save(model, paths[tower])
         relist(narrow_repository, f"s1_conv12_tower{tower}/1/model.onnx")
     with pytest.raises(RepositoryError, match="known answers"):
-        LocalEngine(open_repository(narrow_repository))
+        LocalNetwork(open_repository(narrow_repository))
 
 
 @pytest.mark.skipif(
@@ -101,7 +101,7 @@ def test_gpu_placement_without_a_gpu_says_what_to_do(
     root = tmp_path / "repository"
     deploy(narrow_checkpoint, Deployment(root, devices=("cuda:0", "cuda:1")))
     with pytest.raises(EngineError, match="--devices cpu"):
-        LocalEngine(open_repository(root))
+        LocalNetwork(open_repository(root))
 
 
 def test_a_model_of_nan_does_not_start(narrow_repository: Path) -> None:
@@ -114,21 +114,21 @@ def test_a_model_of_nan_does_not_start(narrow_repository: Path) -> None:
     onnx.save(model, path)
     relist(narrow_repository, "s5_fc8/1/model.onnx")
     with pytest.raises(RepositoryError, match=r"cannot be run.*NaN"):
-        LocalEngine(open_repository(narrow_repository))
+        LocalNetwork(open_repository(narrow_repository))
 
 
 def test_nan_is_no_answer(narrow_repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = LocalEngine(open_repository(narrow_repository))
+    engine = LocalNetwork(open_repository(narrow_repository))
     monkeypatch.setattr(Value, "array", lambda _: np.array([[np.nan]], np.float32))
     with pytest.raises(BadModelOutput):
-        engine.infer(images(1))
+        engine.run(images(1)).require_finite()
 
 
 def test_on_the_processor_all_steps_are_one_graph_and_nothing_crosses(
     narrow_repository: Path,
 ) -> None:
-    engine = LocalEngine(open_repository(narrow_repository))
-    engine.infer(images(2))
+    engine = LocalNetwork(open_repository(narrow_repository))
+    engine.run(images(2))
     assert [len(wave) for wave in engine._waves] == [1]
     assert engine.traffic.bytes() == {}
 
@@ -140,7 +140,7 @@ def test_graphs_of_different_operator_sets_are_not_joined(narrow_repository: Pat
     onnx.save(model, path)
     relist(narrow_repository, "s5_fc8/1/model.onnx")
     with pytest.raises(RepositoryError, match=r"s5_fc8 .*operator set.*deploy again"):
-        LocalEngine(open_repository(narrow_repository))
+        LocalNetwork(open_repository(narrow_repository))
 
 
 def test_the_mean_of_both_towers_is_kept_once(narrow_repository: Path) -> None:

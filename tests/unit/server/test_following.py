@@ -19,12 +19,13 @@ from alexnet_repository.files import deployed
 from alexnet_repository.repository import Repository, open_repository
 from alexnet_server import following
 from alexnet_server.deployed import Deployed, open_deployed
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.batching import BatchingEngine
 from alexnet_server.errors import StorageFailed
 from alexnet_server.following import Following
 from alexnet_server.index.records import NewPicture
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
+from tests.local_engine import local_engine, unhurried
 from tests.photos import crops
 
 PICTURE = np.ascontiguousarray(crops(1, seed=9)[:, 16:240, 16:240])
@@ -59,7 +60,7 @@ def root(runs: list[Path], tmp_path: Path) -> Path:
 @pytest.fixture
 def deploys(root: Path, tmp_path: Path) -> Iterator[Following]:
     made = Following(
-        partial(open_deployed, root, LocalEngine, tmp_path / "index.sqlite"),
+        partial(open_deployed, root, local_engine, tmp_path / "index.sqlite"),
         partial(deployed, root),
     )
     yield made
@@ -103,11 +104,11 @@ def test_who_holds_the_old_one_keeps_it_whole(
 ) -> None:
     with deploys.hold() as first, deploys.hold() as old:
         assert first is old
-        expected = old.engine.infer(PICTURE).features
+        expected = old.engine.infer(PICTURE, unhurried()).features
         deploy(runs[1], Deployment(root))
         deploys.look()
         assert version(deploys) == "2"
-        assert np.array_equal(old.engine.infer(PICTURE).features, expected)
+        assert np.array_equal(old.engine.infer(PICTURE, unhurried()).features, expected)
         old.pictures().upsert([stored("in time", expected[0])])
     with pytest.raises(StorageFailed, match="closed"):
         old.pictures().upsert([stored("late", expected[0])])
@@ -121,7 +122,7 @@ def test_each_model_has_its_own_generation(
     deploys: Following, root: Path, runs: list[Path]
 ) -> None:
     with deploys.hold() as now:
-        now.pictures().upsert([stored("a", now.engine.infer(PICTURE).features[0])])
+        now.pictures().upsert([stored("a", now.engine.infer(PICTURE, unhurried()).features[0])])
     for run, count in ((runs[1], 0), (runs[0], 1)):
         deploy(run, Deployment(root))
         deploys.look()
@@ -176,21 +177,21 @@ def test_a_deploy_taken_back_is_forgotten(
 def test_requests_see_one_deploy_each_while_deploys_follow_each_other(
     deploys: Following, root: Path, runs: list[Path], tmp_path: Path
 ) -> None:
-    served = Served(Settings(index=f"sqlite:///{tmp_path}/index.sqlite"), deploys)
+    served = Served.of(Settings(index=f"sqlite:///{tmp_path}/index.sqlite"), deploys)
     answers: list[tuple[str, str, str, bytes]] = []
     is_over = threading.Event()
     faults: list[BaseException] = []
 
     def work(now: Deployed) -> tuple[str, str, str, bytes]:
         index = now.pictures().binding.model_digest
-        features = now.engine.infer(PICTURE).features
+        features = now.engine.infer(PICTURE, unhurried()).features
         now.pictures().count()
         return now.model()["digest"], index, now.repository.classes[0], features.tobytes()
 
     def ask() -> None:
         try:
             while not is_over.is_set():
-                answers.append(served.answer(work))
+                answers.append(served.answer(unhurried(), work))
         except BaseException as fault:  # noqa: BLE001 (shown by the assertion below)
             faults.append(fault)
 
@@ -225,7 +226,7 @@ def test_a_look_that_fails_is_not_the_last(
         return deployed(root)
 
     index = tmp_path / "index.sqlite"
-    deploys = Following(partial(open_deployed, root, LocalEngine, index), stamp)
+    deploys = Following(partial(open_deployed, root, local_engine, index), stamp)
     deploys.start()
     wait_until(lambda: len(looks) > 1)
     deploys.close()
@@ -237,12 +238,12 @@ def test_a_deploy_that_cannot_be_opened_for_whatever_reason_is_refused_and_tried
 ) -> None:
     tries: list[int] = []
 
-    def engine_of(repository: Repository) -> LocalEngine:
+    def engine_of(repository: Repository) -> BatchingEngine:
         if repository.version == "2":
             tries.append(1)
             if len(tries) == 1:
                 raise MemoryError
-        return LocalEngine(repository)
+        return local_engine(repository)
 
     monkeypatch.setattr(following, "_AGAIN_S", 0.0)
     index = tmp_path / "index.sqlite"
@@ -260,7 +261,7 @@ def test_a_deploy_that_cannot_be_opened_for_whatever_reason_is_refused_and_tried
 
 def test_an_index_that_cannot_be_used_is_told_again_each_time(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    now = open_deployed(root, LocalEngine, tmp_path / "file" / "index.sqlite")
+    now = open_deployed(root, local_engine, tmp_path / "file" / "index.sqlite")
     for _ in range(2):
         with pytest.raises(StorageFailed, match="cannot be opened"):
             now.pictures()

@@ -18,7 +18,7 @@ from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.repository import open_repository
 from alexnet_repository.steps import Step
 from alexnet_server.engine import placed, value
-from alexnet_server.engine.local import LocalEngine
+from alexnet_server.engine.local import LocalNetwork
 from alexnet_server.engine.placed import PlacedStep, place, provider_of
 from alexnet_server.engine.value import Traffic, Value, tensor_on
 from alexnet_server.errors import EngineError
@@ -41,10 +41,10 @@ def pretended_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def crossed(checkpoint: Path, root: Path, *devices: str) -> dict[tuple[str, str, str], int]:
     deploy(checkpoint, Deployment(root, devices=devices))
-    engine = LocalEngine(open_repository(root))
+    engine = LocalNetwork(open_repository(root))
     images = np.ascontiguousarray(crops(COUNT)[:, 16:240, 16:240])
     before = engine.traffic.bytes()
-    engine.infer(images)
+    engine.run(images)
     return {key: count - before[key] for key, count in engine.traffic.bytes().items()}
 
 
@@ -97,13 +97,13 @@ def test_the_towers_of_a_stage_run_at_the_same_time(
 ) -> None:
     deploy(narrow_checkpoint, Deployment(tmp_path / "repository", devices=devices))
     repository = open_repository(tmp_path / "repository")
-    engine = LocalEngine(repository)
+    engine = LocalNetwork(repository)
     assert [len(wave) for wave in engine._waves] == [2, 2, 2, 2, 1]
     for number, wave in enumerate(engine._waves):
         barrier = threading.Barrier(len(wave))
         engine._waves[number] = [Meeting(each.step, each.session, barrier) for each in wave]
     golden = repository.golden()
-    found = engine.infer(golden.images).features
+    found = engine.run(golden.images).features
     np.testing.assert_allclose(found, golden.features, atol=1e-5 * golden.features.max())
 
 
@@ -152,5 +152,5 @@ def test_a_gpu_that_fell_back_to_the_processor_is_refused(
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_cuda)
     capsys.readouterr()
     with pytest.raises(EngineError, match=r"s1_conv12_tower0 is placed on cuda:0.*cuDNN"):
-        LocalEngine(open_repository(tmp_path / "repository"))
+        LocalNetwork(open_repository(tmp_path / "repository"))
     assert capsys.readouterr().out == ""

@@ -27,12 +27,12 @@ from alexnet_repository.files import deployed
 from alexnet_server import problem, settings
 from alexnet_server.app import create_app
 from alexnet_server.deployed import open_deployed
-from alexnet_server.engine.local import LocalEngine
 from alexnet_server.errors import RequestError, picture_status
 from alexnet_server.following import Following
 from alexnet_server.routes import classify, images, search
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
+from tests.local_engine import local_engine
 
 DOCUMENT = json.loads(resources.files("alexnet_server").joinpath("openapi.json").read_text())
 PAGE = Path(__file__).parents[3].joinpath("docs", "api.md").read_text()
@@ -51,10 +51,10 @@ def app(towers_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     index = tmp_path_factory.mktemp("reference") / "index.sqlite"
     chosen = Settings(repository=towers_repository, index=f"sqlite:///{index}")
     deploys = Following(
-        partial(open_deployed, towers_repository, LocalEngine, chosen.index_path),
+        partial(open_deployed, towers_repository, local_engine, chosen.index_path),
         partial(deployed, towers_repository),
     )
-    yield create_app(Served(chosen, deploys))
+    yield create_app(Served.of(chosen, deploys))
     deploys.close()
 
 

@@ -28,14 +28,14 @@ def test_flag_then_variable_then_default() -> None:
         ({"ALEXNET_PROT": "1"}, "unknown variable ALEXNET_PROT; known are .*ALEXNET_PORT"),
         ({"ALEXNET_PORT": "http"}, "port must be a whole number, not 'http'"),
         ({"ALEXNET_PORT": "65536"}, r"0\.\.65535"),
-        ({"ALEXNET_THREADS": "0"}, "threads be at least 1"),
+        ({"ALEXNET_MAX_REQUESTS": "0"}, r"max_requests must lie in 1\.\.256"),
         ({"ALEXNET_ENGINE": "remote"}, r"local or triton://HOST:PORT"),
         ({"ALEXNET_ENGINE": "triton://unix:/run/socket"}, r"local or triton://HOST:PORT"),
         ({"ALEXNET_ENGINE": "triton://a:0"}, r"local or triton://HOST:PORT"),
         ({"ALEXNET_ENGINE": "triton://a:8001/x"}, r"local or triton://HOST:PORT"),
-        ({"ALEXNET_BACKEND_TIMEOUT_S": "fast"}, "backend_timeout_s must be a number, not 'fast'"),
-        ({"ALEXNET_BACKEND_TIMEOUT_S": "0"}, "backend_timeout_s must lie above 0"),
-        ({"ALEXNET_BACKEND_TIMEOUT_S": "nan"}, "backend_timeout_s must lie above 0"),
+        ({"ALEXNET_REQUEST_TIMEOUT_S": "fast"}, "request_timeout_s must be a number, not 'fast'"),
+        ({"ALEXNET_REQUEST_TIMEOUT_S": "0"}, "request_timeout_s must lie above 0"),
+        ({"ALEXNET_REQUEST_TIMEOUT_S": "nan"}, "request_timeout_s must lie above 0"),
         ({"ALEXNET_INDEX": "milvus://host"}, "sqlite:///PATH"),
     ],
 )
@@ -48,7 +48,7 @@ def test_engines() -> None:
     assert parsed().triton is None
     assert parsed("--engine", "triton://gpu-1.lan:8001").triton == "gpu-1.lan:8001"
     assert parsed(ALEXNET_ENGINE="triton://[::1]:8001").triton == "[::1]:8001"
-    assert parsed("--backend-timeout-s", "0.5").backend_timeout_s == 0.5
+    assert parsed("--request-timeout-s", "0.5").request_timeout_s == 0.5
 
 
 def test_the_clients_variable_is_known() -> None:

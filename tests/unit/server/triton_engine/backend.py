@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.repository import open_repository
+from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import TritonEngine, triton_engine
@@ -41,7 +42,9 @@ class Backend:
 
 
 def ask(now: Deployed) -> tuple[str, bytes]:
-    return now.repository.version, now.engine.infer(PICTURES[:1]).features.tobytes()
+    return now.repository.version, now.engine.infer(
+        PICTURES[:1], Call(TIMEOUT_S)
+    ).features.tobytes()
 
 
 def expected(picture: int) -> np.ndarray:

@@ -67,4 +67,4 @@ def deploys(backend: Backend) -> Iterator[Following]:
 
 @pytest.fixture
 def served(deploys: Following, backend: Backend) -> Served:
-    return Served(Settings(backend_timeout_s=TIMEOUT_S), deploys)
+    return Served.of(Settings(request_timeout_s=TIMEOUT_S), deploys)

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from alexnet_server.call import Call
 from alexnet_server.engine.breaker import FAILURES
 from alexnet_server.errors import (
     BackendFailed,
@@ -45,7 +46,7 @@ def test_what_each_fault_is_called(backend: Backend, fault: str, refusal: type) 
     engine.prove()
     backend.fake.switch(fault=fault)
     with pytest.raises(refusal) as caught:
-        engine.infer(PICTURES[:2])
+        engine.infer(PICTURES[:2], Call(TIMEOUT_S))
     assert caught.type is refusal
     assert engine.ready() == (refusal in (BadModelOutput, BackendFailed, Overloaded))
 
@@ -57,22 +58,22 @@ def test_a_triton_that_hangs_is_waited_for_no_longer_than_told(backend: Backend)
     for timeout_s in (TIMEOUT_S, 0.3):
         began = time.monotonic()
         with pytest.raises(BackendUnavailable):
-            engine.within(timeout_s).infer(PICTURES[:1])
+            engine.infer(PICTURES[:1], Call(timeout_s))
         assert timeout_s - 0.05 <= time.monotonic() - began <= timeout_s + SLACK_S
     backend.fake.send(signal.SIGCONT)
 
 
 def test_one_that_hangs_again_and_again_is_left_alone(backend: Backend) -> None:
-    engine = backend.engine().within(0.2)
+    engine = backend.engine()
     engine.prove()
     backend.fake.send(signal.SIGSTOP)
     for _ in range(FAILURES):
         with pytest.raises(BackendUnavailable):
-            engine.infer(PICTURES[:1])
+            engine.infer(PICTURES[:1], Call(TIMEOUT_S))
     began = time.monotonic()
     with pytest.raises(BackendUnavailable):
         engine.prove()
     assert time.monotonic() - began < 0.1  # not asked at all
     backend.fake.send(signal.SIGCONT)
     wait_until(lambda: proves(engine))
-    assert np.array_equal(engine.infer(PICTURES[:1]).features[0], expected(0))
+    assert np.array_equal(engine.infer(PICTURES[:1], Call(TIMEOUT_S)).features[0], expected(0))

@@ -7,11 +7,13 @@ import threading
 import numpy as np
 import pytest
 
+from alexnet_server.call import Call
 from alexnet_server.errors import BackendUnavailable, WrongAnswers
 from alexnet_server.following import Following
 from alexnet_server.served import Served
 from tests.unit.server.triton_engine.backend import (
     PICTURES,
+    TIMEOUT_S,
     UNITS,
     Backend,
     ask,
@@ -25,11 +27,11 @@ from tests.waiting import wait_until
 def test_nothing_is_answered_before_the_proof(backend: Backend) -> None:
     engine = backend.engine()
     with pytest.raises(BackendUnavailable):
-        engine.infer(PICTURES)
+        engine.infer(PICTURES, Call(TIMEOUT_S))
     assert not engine.ready()
     engine.prove()
     assert engine.ready()
-    found = engine.infer(PICTURES)
+    found = engine.infer(PICTURES, Call(TIMEOUT_S))
     assert found.features.shape == (16, UNITS)
     assert all(np.array_equal(found.features[row], expected(row)) for row in range(16))
 
@@ -49,13 +51,13 @@ def test_a_triton_that_was_away_must_prove_itself_again(backend: Backend) -> Non
     wait_until(lambda: not engine.ready())  # nobody asked: the connection told
     backend.fake.start()
     with pytest.raises(BackendUnavailable):
-        engine.infer(PICTURES[:1])
+        engine.infer(PICTURES[:1], Call(TIMEOUT_S))
     backend.fake.switch(is_wrong=True)
     with pytest.raises((WrongAnswers, BackendUnavailable)):
         engine.prove()
     backend.fake.switch(is_wrong=False)
     wait_until(lambda: proves(engine))
-    assert np.array_equal(engine.infer(PICTURES[:1]).features[0], expected(0))
+    assert np.array_equal(engine.infer(PICTURES[:1], Call(TIMEOUT_S)).features[0], expected(0))
 
 
 def test_many_requests_make_one_proof(backend: Backend, deploys: Following, served: Served) -> None:
@@ -66,7 +68,7 @@ def test_many_requests_make_one_proof(backend: Backend, deploys: Following, serv
     def keep_asking() -> None:
         while not is_over.is_set():
             try:
-                served.answer(ask)
+                served.answer(Call(TIMEOUT_S), ask)
             except BackendUnavailable:
                 continue
 

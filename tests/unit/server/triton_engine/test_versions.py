@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from alexnet_server.call import Call
 from alexnet_server.errors import BackendUnavailable
 from alexnet_server.following import Following
 from alexnet_server.served import Served
@@ -24,7 +25,7 @@ def test_a_reload_fails_no_request(backend: Backend, deploys: Following, served:
     def keep_asking() -> None:
         try:
             while not is_over.is_set():
-                seen.append(served.answer(ask))
+                seen.append(served.answer(Call(TIMEOUT_S), ask))
         except BaseException as fault:  # noqa: BLE001 (shown by the assertion below)
             faults.append(fault)
 
@@ -51,12 +52,12 @@ def test_a_deploy_that_triton_does_not_have_waits(
     for _ in range(3):
         deploys.look()
     assert deploys.next() == {"version": "2", "state": "awaited"}
-    assert served.answer(ask)[0] == "1"
+    assert served.answer(Call(TIMEOUT_S), ask)[0] == "1"
     assert caplog.text.count("alexnet-export reload") == 1
     backend.fake.switch(reload=True)
     deploys.look()
     assert deploys.next() is None
-    assert served.answer(ask)[0] == "2"
+    assert served.answer(Call(TIMEOUT_S), ask)[0] == "2"
 
 
 def test_a_version_that_nobody_has_is_refused_in_time(
@@ -68,10 +69,12 @@ def test_a_version_that_nobody_has_is_refused_in_time(
     backend.fake.switch(lacks="1")
     with ThreadPoolExecutor(16) as pool:
         began = time.monotonic()
-        refused = [pool.submit(served.answer, ask) for _ in range(16)]
+        refused = [pool.submit(served.answer, Call(TIMEOUT_S), ask) for _ in range(16)]
         for one in refused:
             with pytest.raises(BackendUnavailable):
                 one.result()
         assert time.monotonic() - began <= TIMEOUT_S + SLACK_S
     backend.fake.switch(lacks="")
-    wait_until(lambda: served.answer(ask)[0] == "1" if is_ready(deploys) else False)
+    wait_until(
+        lambda: served.answer(Call(TIMEOUT_S), ask)[0] == "1" if is_ready(deploys) else False
+    )

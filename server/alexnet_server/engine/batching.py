@@ -1,0 +1,191 @@
+"""Requests that come at the same time share a pass through the network."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from alexnet_server.call import Call
+from alexnet_server.engine import Images, Inference
+from alexnet_server.errors import BackendFailed, RequestError
+
+_log = logging.getLogger(__name__)
+
+
+class Network(Protocol):
+    """What runs one pass."""
+
+    def run(self, images: Images) -> Inference:
+        """``images`` uint8 [n, 224, 224, 3] through the network."""
+
+    def describe(self) -> dict[str, Any]:
+        """What runs where, as JSON values."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How large a pass may be, in views, and how long the first in line waits for others."""
+
+    max_views: int = 32
+    max_delay_s: float = 0.0
+
+
+@dataclass(eq=False)
+class _Entry:
+    """One request's views in line, and what came of them; a pass takes all of them or none."""
+
+    images: Images
+    call: Call
+    came_s: float = field(default_factory=time.monotonic)
+    is_done: threading.Event = field(default_factory=threading.Event)
+    spans_s: tuple[float, float] | None = None  # in line, in the pass
+    pass_views: int = 0
+    outcome: Inference | RequestError | None = None
+
+
+class BatchingEngine:
+    """The engine ``local``: one thread takes all that is in line through ``network`` together.
+
+    While a pass runs, the next one gathers; without a delay a request that comes alone goes at
+    once.  ``on_pass`` hears of each pass: its views and its seconds.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        batch: Batch,
+        on_pass: Callable[[int, float], None] = lambda views, seconds: None,
+    ) -> None:
+        self.network = network
+        self._batch = batch
+        self._on_pass = on_pass
+        self._changed = threading.Condition()  # guards the two below
+        self._line: deque[_Entry] = deque()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name="batching", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Views in line now."""
+        with self._changed:
+            return self._views()
+
+    def infer(self, images: Images, call: Call) -> Inference:
+        """See Engine.
+
+        Raises DeadlineExceeded, ClientGone, BadModelOutput, or BackendFailed where the pass failed.
+        """
+        call.require_wanted()
+        entry = _Entry(images, call)
+        with self._changed:
+            self._line.append(entry)
+            self._changed.notify()
+        if not entry.is_done.wait(call.left_s()):
+            self._give_up(entry)
+        in_line_s, in_pass_s = entry.spans_s or (time.monotonic() - entry.came_s, 0.0)
+        call.add("queue", in_line_s)
+        call.add("infer", in_pass_s)
+        call.facts["batch_views"] = entry.pass_views
+        if isinstance(entry.outcome, Inference):
+            return entry.outcome
+        raise entry.outcome or call.refusal()
+
+    def describe(self) -> dict[str, Any]:
+        """See Engine."""
+        return self.network.describe()
+
+    def ready(self) -> bool:
+        """See Engine: a network that is there has given the known answers."""
+        return True
+
+    def close(self) -> None:
+        """See Engine."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _give_up(self, entry: _Entry) -> None:
+        with self._changed:
+            if entry in self._line:  # a pass that has begun ends without being waited for
+                self._line.remove(entry)
+
+    def _work(self) -> None:
+        while (entries := self._next()) is not None:
+            if entries:
+                self._pass(entries)
+
+    def _next(self) -> list[_Entry] | None:
+        """What goes through together: in their order, as many as fit, at least one.
+
+        None once the engine is closed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._line or self._is_closed)
+            if self._is_closed:
+                return None
+            self._gather()
+            entries: list[_Entry] = []
+            views = 0
+            while self._line:
+                entry = self._line[0]
+                if entries and views + len(entry.images) > self._batch.max_views:
+                    break
+                self._line.popleft()
+                if entry.call.is_wanted():
+                    entries.append(entry)
+                    views += len(entry.images)
+                else:
+                    entry.is_done.set()
+        return entries
+
+    def _gather(self) -> None:
+        """Wait for others until the first in line has waited its delay or the pass is full."""
+        while self._line:
+            left_s = self._line[0].came_s + self._batch.max_delay_s - time.monotonic()
+            if left_s <= 0 or self._views() >= self._batch.max_views or self._is_closed:
+                return
+            self._changed.wait(left_s)
+
+    def _views(self) -> int:
+        return sum(len(entry.images) for entry in self._line)
+
+    def _pass(self, entries: list[_Entry]) -> None:
+        began_s = time.monotonic()
+        try:
+            images = np.concatenate([entry.images for entry in entries])  # [n, 224, 224, 3]
+            found = self.network.run(images)
+        except Exception:  # noqa: BLE001 (the boundary of the thread: it must go on)
+            _log.exception("a pass of %d requests failed", len(entries))
+            found = None
+        seconds = time.monotonic() - began_s
+        views = sum(len(entry.images) for entry in entries)
+        start = 0
+        for entry in entries:
+            end = start + len(entry.images)
+            entry.outcome = _share(found, start, end)
+            entry.spans_s = (began_s - entry.came_s, seconds)
+            entry.pass_views = views
+            entry.is_done.set()
+            start = end
+        self._on_pass(views, seconds)
+
+
+def _share(found: Inference | None, start: int, end: int) -> Inference | RequestError:
+    """One request's rows of a pass; what is wrong with them is its own and nobody else's."""
+    if found is None:
+        return BackendFailed("the model failed; the server's log says how")
+    share = Inference(found.features[start:end], found.probabilities[start:end])
+    try:
+        share.require_finite()
+    except RequestError as error:
+        return error.with_traceback(None)
+    return share
