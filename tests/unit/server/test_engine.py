@@ -43,7 +43,6 @@ def test_towers_and_single_answer_alike(towers_repository: Path, single_reposito
     assert np.abs(one.features - other.features).max() <= 1e-5 * other.features.max()
     assert np.array_equal(one.probabilities.argmax(1), other.probabilities.argmax(1))
     assert list(towers.describe()["steps"].values()) == ["cpu"] * 9
-    assert towers.ready()
 
 
 def test_many_threads_get_their_own_answers(narrow_repository: Path) -> None:
