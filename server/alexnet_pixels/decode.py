@@ -7,8 +7,10 @@ image, so that public weights see the pixels they were trained on.
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -22,6 +24,7 @@ from alexnet_pixels.errors import (
     UnsupportedFormat,
 )
 from alexnet_pixels.limits import DEFAULT_LIMITS, PixelLimits
+from alexnet_pixels.structure import Structure, look
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -55,6 +58,7 @@ _DECODER_ERRORS = (
     OverflowError,
     EOFError,
     TypeError,
+    AssertionError,  # a PNG of palette colours without a palette
     struct.error,
     zlib.error,
 )
@@ -83,6 +87,8 @@ def decode(data: bytes, limits: PixelLimits = DEFAULT_LIMITS) -> Pixels:
 
 
 def _open(data: bytes, limits: PixelLimits) -> Image.Image:
+    structure = look(data)
+    _silence_pillow()
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -95,26 +101,37 @@ def _open(data: bytes, limits: PixelLimits) -> Image.Image:
         ) from error
     except _DECODER_ERRORS as error:
         raise UndecodablePicture(f"the picture's header is corrupt ({error})") from error
-    _refuse_large(image, limits)
+    _refuse_large(image, structure, limits)
     if _kind(image) == "JPEG" and image.width * image.height > _REDUCE_ABOVE_PIXELS:
         scale = _REDUCED_SIDE / min(image.size)
         image.draft(image.mode, (round(image.width * scale), round(image.height * scale)))
     return image
 
 
-def _refuse_large(image: Image.Image, limits: PixelLimits) -> None:
+@functools.cache
+def _silence_pillow() -> None:
+    # Its warnings about odd metadata hold the picture's own numbers: Python would keep each for the
+    # life of the process, and write it between the lines of a log: 65,000 from one picture.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def _refuse_large(image: Image.Image, structure: Structure, limits: PixelLimits) -> None:
     width, height = image.size
     if max(width, height) > limits.max_side:
         raise PictureTooLarge(
             f"the picture is {width}x{height}; the limit is {limits.max_side:,} pixels a side"
         )
-    baseline = _kind(image) == "JPEG" and not image.info.get("progressive")
-    allowed = limits.max_pixels_reduced if baseline else limits.max_pixels
+    allowed = limits.max_pixels_reduced if structure.in_one_pass else limits.max_pixels
     if width * height > allowed:
         raise PictureTooLarge(
             f"the picture is {width}x{height} = {width * height:,} pixels; the limit is "
-            f"{allowed:,} for this kind ({limits.max_pixels_reduced:,} for a baseline JPEG, "
-            f"{limits.max_pixels:,} otherwise): make it smaller first"
+            f"{allowed:,} for this kind ({limits.max_pixels_reduced:,} for a baseline JPEG in one "
+            f"scan, {limits.max_pixels:,} otherwise): make it smaller first"
+        )
+    if width * height * structure.scans > limits.max_scanned_pixels:
+        raise PictureTooLarge(
+            f"the picture is {width}x{height} in {structure.scans} scans; the limit is "
+            f"{limits.max_scanned_pixels:,} pixels times scans: save it as a baseline JPEG"
         )
 
 
@@ -136,9 +153,10 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         grey[deep == image.info.get("transparency", -1)] = 255
         return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        if image.mode != "RGBA":  # converted all the same, it would be copied
+            image = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image.getchannel("A"))
+        white.paste(image, mask=image)
         return white
     return image.convert("RGB")
 

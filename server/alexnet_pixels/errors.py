@@ -3,8 +3,8 @@
 PictureError
 ├── EmptyPicture          no bytes at all
 ├── UnsupportedFormat     not JPEG, PNG or WEBP, whatever its name says
-├── PictureTooLarge       more pixels or a longer side than the limits allow
-└── UndecodablePicture    one of the three formats, but truncated or corrupt
+├── PictureTooLarge       more pixels, a longer side or more scans than the limits allow
+└── UndecodablePicture    one of the three formats, but truncated, corrupt or in too many pieces
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class UnsupportedFormat(PictureError):
 
 
 class PictureTooLarge(PictureError):
-    """More pixels or a longer side than the limits allow."""
+    """More pixels, a longer side or more scans than the limits allow."""
 
     code = "picture_too_large"
 
 
 class UndecodablePicture(PictureError):
-    """One of the three formats, but truncated or corrupt."""
+    """One of the three formats, but truncated, corrupt or divided into too many pieces."""
 
     code = "undecodable_picture"

@@ -191,7 +191,8 @@ def test_large_pictures_at_once_take_turns(towers_repository: Path, tmp_path: Pa
     frame = Image.new("RGBA", (4_890, 4_890), (0, 0, 0, 0))
     frame.paste((255, 0, 0, 128), (0, 0, 16, 16))
     data = encoded(frame, "WEBP", lossless=True, quality=0, method=0)
-    with running_server(towers_repository, tmp_path / "index.sqlite") as server:
+    index = tmp_path / "index.sqlite"
+    with running_server(towers_repository, index, "--request-timeout-s", "60") as server:
         process = psutil.Process(server.process.pid)
         before = process.memory_info().rss
         with ThreadPoolExecutor(12) as pool:
