@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alexnet_client import commands
+from alexnet_client import commands, keys
 from alexnet_client.client import DEFAULT_TIMEOUT_S, Client
 from alexnet_client.connection import DEFAULT_URL, URL_VARIABLE
 from alexnet_client.errors import ClientError, ServerUnreachable
@@ -34,6 +34,7 @@ examples:
   alexnet search cat.jpg --k 5
   alexnet features photos/ --out features.npy
   alexnet --server http://gpu-box:8080 model
+  alexnet --key-file ~/.alexnet-key add photos/       a server that asks for a key
 {_EXIT_CODES}"""
 _HELP = {
     "classify": ("say what is in pictures", "alexnet classify cat.jpg dog.png --top-k 3"),
@@ -56,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        client = Client(options.server, timeout_s=options.timeout)
-    except ValueError as error:
+        key = None if options.key_file is None else keys.from_file(options.key_file)
+        client = Client(options.server, key=key, timeout_s=options.timeout)
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     report = Report(as_json=options.json)
     try:
@@ -97,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    _add_common(parser, server=None, timeout=DEFAULT_TIMEOUT_S, json=False)
+    _add_common(parser, server=None, key_file=None, timeout=DEFAULT_TIMEOUT_S, json=False)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (help_text, example) in _HELP.items():
         command = subparsers.add_parser(
@@ -111,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=getattr(commands, name))
         # Suppressed: a default here would overwrite what was given before the command's name.
         suppress = argparse.SUPPRESS
-        _add_common(command, server=suppress, timeout=suppress, json=suppress)
+        _add_common(command, server=suppress, key_file=suppress, timeout=suppress, json=suppress)
         if name != "model":
             command.add_argument(
                 "pictures", nargs="+", metavar="PICTURE", help="a picture, or a folder of them"
@@ -125,13 +127,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_common(
-    parser: argparse.ArgumentParser, server: object, timeout: object, json: object
+    parser: argparse.ArgumentParser, server: object, key_file: object, timeout: object, json: object
 ) -> None:
     parser.add_argument(
         "--server",
         metavar="URL",
         default=server,
         help=f"the server (default: the environment's {URL_VARIABLE}, else {DEFAULT_URL})",
+    )
+    parser.add_argument(
+        "--key-file",
+        metavar="FILE",
+        type=Path,
+        default=key_file,
+        help="file that holds the key the server asks for (default: the environment's "
+        f"{keys.KEY_VARIABLE}); never the key itself, which a list of processes would show",
     )
     parser.add_argument(
         "--timeout",

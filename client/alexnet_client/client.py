@@ -25,21 +25,23 @@ class Client(Recognition, Collection):
 
     Args:
         url: the server. None: the environment's ALEXNET_SERVER, else http://127.0.0.1:8080.
+        key: for a server that asks for one. None: the environment's ALEXNET_KEY, if it holds one.
         timeout_s: seconds until one request gives up, its repeats and waits included.
         max_retries: how often a request that failed for a passing reason is repeated.
 
     Raises:
-        ValueError: the URL or a number cannot be meant.
+        ValueError: the URL, the key or a number cannot be meant.
     """
 
     def __init__(
         self,
         url: str | None = None,
         *,
+        key: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_retries: int = retry.MAX_RETRIES,
     ) -> None:
-        self._connection = Connection(url, timeout_s=timeout_s, max_retries=max_retries)
+        self._connection = Connection(url, key=key, timeout_s=timeout_s, max_retries=max_retries)
 
     @property
     def url(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from alexnet_client import retry
+from alexnet_client import keys, retry
 from alexnet_client.errors import (
     ClientError,
     ServerUnreachable,
@@ -66,14 +66,18 @@ class Connection:
     Args:
         url: http:// or https://, with a path where the server stands behind a prefix. None:
             the environment's ALEXNET_SERVER, else http://127.0.0.1:8080.
+        key: sent with every request, to this server alone: no redirect is followed. None: the
+            environment's ALEXNET_KEY, if it holds one.
         timeout_s: seconds until a request gives up, its repeats and waits included.
         max_retries: how often a request that failed for a passing reason is repeated.
 
     Raises:
-        ValueError: the URL or a number cannot be meant.
+        ValueError: the URL, the key or a number cannot be meant.
     """
 
-    def __init__(self, url: str | None, *, timeout_s: float, max_retries: int) -> None:
+    def __init__(
+        self, url: str | None, *, key: str | None, timeout_s: float, max_retries: int
+    ) -> None:
         self.url = _checked_url(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
         if not 0 < timeout_s <= MAX_TIMEOUT_S:
             raise ValueError(
@@ -83,9 +87,16 @@ class Connection:
             raise ValueError(f"max_retries is {max_retries}; it must be 0 or more")
         self._timeout_s = timeout_s
         self._max_retries = max_retries
+        headers = keys.headers(key)
+        self._sends_key = bool(headers)
+        parsed = httpx.URL(self.url)
+        if self._sends_key and parsed.userinfo:
+            raise ValueError("give a key, or a name and password in the URL; not both at once")
         # A proxy from the environment cannot reach this machine's own loopback address.
-        loopback = httpx.URL(self.url).host in _LOOPBACK
-        self._http = httpx.Client(base_url=self.url, trust_env=not loopback)
+        loopback = parsed.host in _LOOPBACK
+        self._http = httpx.Client(
+            base_url=self.url, headers=headers, trust_env=not loopback, follow_redirects=False
+        )
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -138,7 +149,9 @@ class Connection:
                 code="unexpected_reply",
             ) from error
         if not response.is_success:
-            raise from_reply(response.status_code, response.headers, body)
+            refusal = from_reply(response.status_code, response.headers, body)
+            refusal.advise(keys.advice(refusal.code, self._sends_key))
+            raise refusal
         return Reply(response.status_code, response.headers, body)
 
     def _body(self, response: httpx.Response, deadline: float) -> bytes:

@@ -7,7 +7,7 @@
     ├── Timeout              no whole answer within timeout_s (or 408, 504)      retryable
     ├── UnexpectedReply      what answers at this URL does not talk like AlexNet Server
     ├── BadRequest           400 and other 4xx: an option is out of range
-    ├── NotAllowed           401, 403
+    ├── NotAllowed           401, 403: no key, one not known, or one that may only read
     ├── NotFound             404: no picture has this id
     ├── Conflict             409: the index belongs to another model
     ├── BadPicture           413, 415, 422, or a file that cannot be read here
@@ -68,6 +68,11 @@ class ClientError(Exception):
         self.retry_after_s = retry_after_s
         self.filename = filename
 
+    def advise(self, advice: str) -> None:
+        """Add to the detail what the user of this package can do."""
+        if advice:
+            self.detail = f"{self.detail}; {advice}"
+
     def __str__(self) -> str:
         """Name the picture, the cause, and the request to look up in the server's log."""
         picture = f"{printable(self.filename)}: " if self.filename else ""
@@ -96,7 +101,7 @@ class BadRequest(ClientError):
 
 
 class NotAllowed(ClientError):
-    """The server wants a right the request does not carry."""
+    """The server wants a key, or another one; `detail` says what to do."""
 
 
 class NotFound(ClientError):

@@ -303,10 +303,10 @@ def test_a_broken_picture_shows_the_servers_words(visit: Visit, photos: Path, pi
 def test_a_file_too_large_for_the_server_is_named_so(visit: Visit, tmp_path: Path):
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
-        file.truncate(68 * 2**20)  # past the HTTP layer's own limit, which answers in plain text
+        file.truncate(68 * 2**20)  # past the limit of the HTTP layer, before Flask
     page = visit.open()
     page.set_input_files("#file", large)
-    expect(page.get_by_role("alert")).to_contain_text("413 Request Entity Too Large")
+    expect(page.get_by_role("alert")).to_contain_text("Request Entity Too Large")
     expect(page.get_by_role("alert")).to_contain_text("Make the picture smaller")
 
 

@@ -1,7 +1,9 @@
 // A picture goes to the server, and what the server answers is shown.
 // It is put in as text, never as HTML: a label may hold anything.
 
+import * as key from "./key.js";
 import { ask, Refusal } from "./server.js";
+import { load, release, thumbnail } from "./thumbnail.js";
 
 const TOP_K = 5;
 const NEIGHBORS = 12;
@@ -42,10 +44,10 @@ function showError(error, repeat) {
   if (!(error instanceof Refusal)) throw error;
   const lines = [element("strong", error.title), element("p", error.detail)];
   if (error.advice) lines.push(element("p", error.advice));
-  if (error.mayRepeat) {
-    const button = element("button", "Try again");
-    button.addEventListener("click", repeat);
-    lines.push(button);
+  if (error.mayRepeat) lines.push(button("Try again", repeat));
+  if (error.code === "forbidden") {
+    const change = () => key.wanted("Enter one that may write.");
+    lines.push(button("Use another key", async () => (await change()) && repeat()));
   }
   part("error").replaceChildren(...lines);
   part("error").scrollIntoView({ block: "nearest" });
@@ -94,7 +96,7 @@ async function requireReadable(file) {
 
 async function searchFor(file, signal) {
   const { results } = await ask(`search?k=${NEIGHBORS}`, post(file, signal));
-  showNeighbors(results[0].neighbors, "The index holds no pictures yet.");
+  showNeighbors(results[0].neighbors, "The index holds no pictures yet.", signal);
   part("add").hidden = false;
 }
 
@@ -106,14 +108,15 @@ async function add(file, label, signal) {
 
 async function goOnFrom(id, signal) {
   clearAnswers();
-  showPicture(`images/${id}/thumbnail`, "Stored picture", true);
+  showPicture("", "Stored picture", true);
   part("shown").focus();
   const [stored, { neighbors }] = await Promise.all([
     ask(`images/${id}`, { signal }),
     ask(`images/${id}/similar?k=${NEIGHBORS}`, { signal }),
   ]);
-  part("caption").textContent = `Stored picture: ${stored.label ?? "no label"}`;
-  showNeighbors(neighbors, "The index holds no other picture.");
+  const caption = `Stored picture: ${stored.label ?? "no label"}`;
+  showPicture(await thumbnail(id, signal), caption, true);
+  showNeighbors(neighbors, "The index holds no other picture.", signal);
 }
 
 function post(file, signal, label = "") {
@@ -129,7 +132,7 @@ function clearAnswers() {
 }
 
 function showPicture(address, caption, isStored = false) {
-  if (part("preview").src.startsWith("blob:")) URL.revokeObjectURL(part("preview").src);
+  release(part("preview"));
   part("preview").src = address;
   part("frame").hidden = true; // until it has loaded: the browser may not know the format
   part("frame").classList.toggle("stored", isStored);
@@ -154,20 +157,29 @@ function showPredictions({ results }) {
   part("seen").hidden = false;
 }
 
-function showNeighbors(neighbors, whyNone) {
+function showNeighbors(neighbors, whyNone, signal) {
   const tiles = neighbors.map(({ id, label, distance }) => {
-    const thumbnail = element("img");
-    Object.assign(thumbnail, { src: `images/${id}/thumbnail`, alt: "", width: 192, height: 192 });
+    const image = element("img");
+    Object.assign(image, { alt: "", width: 192, height: 192 });
+    load(image, id, signal);
     const name = element("span", label ?? "no label", label === null ? "label none" : "label");
-    const link = element("a", [thumbnail, name, element("span", distance.toFixed(2), "number")]);
+    const link = element("a", [image, name, element("span", distance.toFixed(2), "number")]);
     Object.assign(link, { href: `#images/${id}`, title: id });
     return element("li", [link]);
   });
   part("neighbors").replaceChildren(...tiles);
   part("why-none").textContent = whyNone;
+  const keyed = key.held() === null ? "" : "--key-file FILE ";
+  part("fill").textContent = `alexnet --server ${location.origin} ${keyed}add path/to/folders`;
   part("empty").hidden = tiles.length > 0;
   part("measure").hidden = tiles.length === 0;
   part("found").hidden = false;
+}
+
+function button(text, act) {
+  const made = element("button", text);
+  made.addEventListener("click", act);
+  return made;
 }
 
 /** An element holding `content`: text, or a list of elements. */
@@ -238,7 +250,7 @@ async function start() {
   await showModel().catch((error) => showError(error, start));
 }
 
-part("fill").textContent = `alexnet --server ${location.origin} add path/to/folders`;
+key.listen();
 listen();
 start();
 follow();
