@@ -32,6 +32,11 @@ class Gate:
         """Pictures times views inside now."""
         return self._views
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody is let in any more."""
+        return self._is_closed
+
     def enter(self) -> Admission:
         """Let a request in; whoever is let in must ``leave``.
 

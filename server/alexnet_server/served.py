@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from alexnet_server.access import Access
@@ -30,16 +29,14 @@ class Served:
     access: Access
     work: Gate  # what asks the network, compares features or changes the index
     reading: Gate  # what looks at stored pictures
-    # Guards memory: a legal picture can take 300 MB while it is decoded, so one a core at a time.
-    decoding: threading.Semaphore = field(
-        default_factory=lambda: threading.Semaphore(os.cpu_count() or 1)
-    )
+    decoding: threading.Semaphore  # guards memory: as many pictures are decoded at a time
 
     @classmethod
     def of(cls, settings: Settings, deploys: Following, access: Access | None = None) -> Served:
         """The gates as ``settings`` have them; everybody may do everything without ``access``."""
         most = settings.max_requests, settings.max_views_at_a_time
-        return cls(settings, deploys, access or Access(), Gate(*most), Gate(*most))
+        turns = threading.Semaphore(settings.decoding_turns)
+        return cls(settings, deploys, access or Access(), Gate(*most), Gate(*most), turns)
 
     @contextmanager
     def turn_to_decode(self, call: Call) -> Iterator[None]:

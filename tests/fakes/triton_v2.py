@@ -14,6 +14,7 @@ import hashlib
 import json
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +31,14 @@ SECRET = "/srv/models/alexnet@gpu-node-7:8001"
 
 @dataclass(frozen=True)
 class Switches:
-    """``fault``: nan, inf, shape, dtype, short, missing, queue, or the name of a gRPC status."""
+    """``fault``: nan, inf, shape, dtype, short, missing, queue, or the name of a gRPC status.
+
+    ``pictures_per_s`` answers one picture after the other at that rate, and a request when the last
+    of its own is done; 0 has all of them at once.
+    """
 
     latency_s: float = 0
+    pictures_per_s: float = 0
     fault: str = ""
     is_wrong: bool = False  # the known pictures are answered by another model
     lacks: str = ""  # a version that is not there
@@ -52,8 +58,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
         self._proving = 0
+        self._free_s = 0.0  # when the last picture in line is done
         self.seen = {"proofs": 0, "proofs_at_once": 0}
         self.switches = Switches()
         self._load(open_repository(root))
@@ -88,8 +95,9 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         context: grpc.ServicerContext,
     ) -> service_pb2.ModelInferResponse:
         now = self.switches
-        if now.latency_s:
-            threading.Event().wait(now.latency_s)
+        delay_s = now.latency_s + self._turn_s(len(images), now.pictures_per_s)
+        if delay_s:
+            threading.Event().wait(delay_s)
         if request.model_version not in (self._version, "") or now.lacks == request.model_version:
             text = (
                 f"Request for unknown model: 'alexnet' version {request.model_version} is not found"
@@ -100,6 +108,15 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         if now.fault in grpc.StatusCode.__members__:
             context.abort(grpc.StatusCode[now.fault], f"failed to load {SECRET}")
         return _response(self._version, *self._answer(images), now.fault)
+
+    def _turn_s(self, pictures: int, pictures_per_s: float) -> float:
+        """Seconds until the pictures are done that stand in line now, these last."""
+        if not pictures_per_s:
+            return 0.0
+        with self._lock:
+            now_s = time.monotonic()
+            self._free_s = max(now_s, self._free_s) + pictures / pictures_per_s
+            return self._free_s - now_s
 
     def _load(self, repository: Repository) -> None:
         golden = repository.golden()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
 import time
+
+_LOOK_S = 0.05
 
 
 class Wire:
@@ -54,14 +57,14 @@ class Wire:
                     run.start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, is_back: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: closed by the other thread
+            while data := _read(source):
                 if is_back and not self._deliver(sink, data):
                     break
                 if not is_back:
                     sink.sendall(data)
-            source.close()
-            sink.close()
+        source.close()
+        sink.close()
 
     def _deliver(self, sink: socket.socket, data: bytes) -> bool:
         """Whether the connection goes on."""
@@ -81,3 +84,10 @@ class Wire:
         else:
             threading.Event().wait()
         return True
+
+
+def _read(source: socket.socket) -> bytes:
+    # A socket that another thread waits on is closed, towards the network, when that wait ends.
+    while not select.select([source], [], [], _LOOK_S)[0]:
+        continue
+    return source.recv(65536)

@@ -14,8 +14,10 @@ import numpy as np
 
 from alexnet_server.call import Call
 from alexnet_server.engine import Images, Inference
-from alexnet_server.errors import BackendFailed, RequestError
+from alexnet_server.errors import BackendFailed, BadModelOutput, RequestError, ShuttingDown
 
+# How often a request in line looks whether its client is still there: one that is not makes room.
+_LOOK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -44,10 +46,24 @@ class _Entry:
     images: Images
     call: Call
     came_s: float = field(default_factory=time.monotonic)
-    is_done: threading.Event = field(default_factory=threading.Event)
-    spans_s: tuple[float, float] | None = None  # in line, in the pass
+    began_s: float | None = None  # when its pass did; None: it is still in line
     pass_views: int = 0
-    outcome: Inference | RequestError | None = None
+    outcome: Inference | RequestError | None = None  # None at the end: it was wanted no more
+    is_done: threading.Event = field(default_factory=threading.Event)
+
+    def end(self, outcome: Inference | RequestError | None) -> None:
+        """Let the request go on with ``outcome``; a second one changes nothing."""
+        if not self.is_done.is_set():
+            self.outcome = outcome
+            self.is_done.set()
+
+    def account(self) -> None:
+        """Tell the call how long it was in line, how long in a pass, and of how many views."""
+        now_s = time.monotonic()
+        began_s = now_s if self.began_s is None else self.began_s
+        self.call.add("queue", began_s - self.came_s)
+        self.call.add("infer", now_s - began_s)
+        self.call.facts["batch_views"] = self.pass_views
 
 
 class BatchingEngine:
@@ -81,19 +97,21 @@ class BatchingEngine:
     def infer(self, images: Images, call: Call) -> Inference:
         """See Engine.
 
-        Raises DeadlineExceeded, ClientGone, BadModelOutput, or BackendFailed where the pass failed.
+        Raises DeadlineExceeded, ClientGone, BadModelOutput, ShuttingDown, or BackendFailed where
+        the pass failed.
         """
         call.require_wanted()
         entry = _Entry(images, call)
         with self._changed:
+            if self._is_closed:
+                raise _closed()
             self._line.append(entry)
             self._changed.notify()
-        if not entry.is_done.wait(call.left_s()):
-            self._give_up(entry)
-        in_line_s, in_pass_s = entry.spans_s or (time.monotonic() - entry.came_s, 0.0)
-        call.add("queue", in_line_s)
-        call.add("infer", in_pass_s)
-        call.facts["batch_views"] = entry.pass_views
+        while not entry.is_done.wait(max(0.0, min(_LOOK_S, call.left_s()))):
+            if not call.is_wanted():
+                self._give_up(entry)
+                break
+        entry.account()
         if isinstance(entry.outcome, Inference):
             return entry.outcome
         raise entry.outcome or call.refusal()
@@ -107,11 +125,13 @@ class BatchingEngine:
         return True
 
     def close(self) -> None:
-        """See Engine."""
+        """See Engine; who is in line all the same is told so, and not left to wait."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
         self._thread.join()
+        while self._line:
+            self._line.popleft().end(_closed())
 
     def _give_up(self, entry: _Entry) -> None:
         with self._changed:
@@ -120,19 +140,23 @@ class BatchingEngine:
 
     def _work(self) -> None:
         while (entries := self._next()) is not None:
-            if entries:
+            try:
                 self._pass(entries)
+            except Exception:  # noqa: BLE001 (the boundary of the thread: it must go on)
+                _log.exception("a pass of %d requests failed", len(entries))
+                for entry in entries:
+                    entry.end(BackendFailed("the model failed; the server's log says how"))
 
     def _next(self) -> list[_Entry] | None:
-        """What goes through together: in their order, as many as fit, at least one.
+        """What goes through together: in their order, as many as fit, at least one if wanted.
 
         None once the engine is closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._line or self._is_closed)
+            self._gather()
             if self._is_closed:
                 return None
-            self._gather()
             entries: list[_Entry] = []
             views = 0
             while self._line:
@@ -144,14 +168,14 @@ class BatchingEngine:
                     entries.append(entry)
                     views += len(entry.images)
                 else:
-                    entry.is_done.set()
+                    entry.end(None)
         return entries
 
     def _gather(self) -> None:
         """Wait for others until the first in line has waited its delay or the pass is full."""
-        while self._line:
+        while self._line and not self._is_closed:
             left_s = self._line[0].came_s + self._batch.max_delay_s - time.monotonic()
-            if left_s <= 0 or self._views() >= self._batch.max_views or self._is_closed:
+            if left_s <= 0 or self._views() >= self._batch.max_views:
                 return
             self._changed.wait(left_s)
 
@@ -159,33 +183,38 @@ class BatchingEngine:
         return sum(len(entry.images) for entry in self._line)
 
     def _pass(self, entries: list[_Entry]) -> None:
-        began_s = time.monotonic()
-        try:
-            images = np.concatenate([entry.images for entry in entries])  # [n, 224, 224, 3]
-            found = self.network.run(images)
-        except Exception:  # noqa: BLE001 (the boundary of the thread: it must go on)
-            _log.exception("a pass of %d requests failed", len(entries))
-            found = None
-        seconds = time.monotonic() - began_s
+        if not entries:
+            return
         views = sum(len(entry.images) for entry in entries)
+        began_s = time.monotonic()
+        for entry in entries:
+            entry.began_s, entry.pass_views = began_s, views
+        # [views, 224, 224, 3]; one request's own are not copied
+        images = [entry.images for entry in entries]
+        found = self.network.run(images[0] if len(images) == 1 else np.concatenate(images))
+        seconds = time.monotonic() - began_s
+        if not len(found.features) == len(found.probabilities) == views:
+            raise BadModelOutput(
+                f"the model gave {len(found.features)} rows of features and "
+                f"{len(found.probabilities)} of probabilities for {views} views"
+            )
         start = 0
         for entry in entries:
             end = start + len(entry.images)
-            entry.outcome = _share(found, start, end)
-            entry.spans_s = (began_s - entry.came_s, seconds)
-            entry.pass_views = views
-            entry.is_done.set()
+            entry.end(_share(found, start, end))
             start = end
         self._on_pass(views, seconds)
 
 
-def _share(found: Inference | None, start: int, end: int) -> Inference | RequestError:
+def _share(found: Inference, start: int, end: int) -> Inference | RequestError:
     """One request's rows of a pass; what is wrong with them is its own and nobody else's."""
-    if found is None:
-        return BackendFailed("the model failed; the server's log says how")
     share = Inference(found.features[start:end], found.probabilities[start:end])
     try:
         share.require_finite()
     except RequestError as error:
         return error.with_traceback(None)
     return share
+
+
+def _closed() -> ShuttingDown:
+    return ShuttingDown("the network is not served any more: send the request again")

@@ -49,15 +49,18 @@ class Breaker:
             self._is_probing = True
             return Turn.PROBE
 
-    def leave(self, turn: Turn, *, succeeded: bool) -> bool:
+    def leave(self, turn: Turn, *, succeeded: bool | None) -> bool:
         """Tell how a call ended; returns whether that opened the breaker.
 
-        A call that was let in before the breaker opened changes nothing any more.
+        None says nothing of the backend: after such a probe the next caller is one.  A call that
+        was let in before the breaker opened changes nothing any more.
         """
         with self._lock:
             if turn is Turn.PROBE:
                 self._is_probing = False
             elif self._open_until is not None:
+                return False
+            if succeeded is None:
                 return False
             if succeeded:
                 self._failures, self._open_until = 0, None

@@ -13,6 +13,7 @@ from alexnet_server.engine.breaker import Breaker, Turn
 from alexnet_server.errors import (
     BackendFailed,
     BackendUnavailable,
+    DeadlineExceeded,
     Overloaded,
     RequestError,
     VersionGone,
@@ -37,6 +38,9 @@ _OPTIONS = (
 # Triton tells these apart by their text alone; all are UNAVAILABLE.
 _QUEUE_TEXTS = ("maximum queue size", "timeout expired")
 _VERSION_TEXTS = ("unknown model", "not at ready state", "no available versions")
+# Of the time that a request has: one that has spent more elsewhere says nothing of Triton.
+_FAIR_SHARE = 0.5
+_LATE = "too little of the request's time was left for the model's backend: send it again later"
 _AWAY = "the model's backend does not answer, or not in time: send the request again later"
 _log = logging.getLogger(__name__)
 
@@ -55,6 +59,7 @@ class Triton:
         self.lost = threading.Event()
         self._target = f"dns:///{target}"  # "unix:1" would be a socket file
         self._breaker = Breaker()
+        self._fair_s = _FAIR_SHARE * timeout_s
         self._said = ""
         self._lock = threading.Lock()  # guards outages, _channel, _stub and _follow
         self._connect()
@@ -69,27 +74,32 @@ class Triton:
 
         ``traceparent`` (W3C Trace Context) goes along, for Triton's own traces.
 
-        BackendUnavailable where there is no answer in time, VersionGone, Overloaded, or
-        BackendFailed where Triton had the request and failed.
+        BackendUnavailable where there is no answer in time, DeadlineExceeded where there was too
+        little of it, VersionGone, Overloaded, or BackendFailed where Triton had the request and
+        failed.
         """
         if timeout_s <= 0:
-            raise BackendUnavailable(_AWAY)
+            raise DeadlineExceeded(_LATE)
         turn = self._breaker.enter()
         if turn is Turn.REFUSED:
             raise BackendUnavailable(_AWAY)
-        is_alive = False
+        is_alive: bool | None = False
         passed_on = None if traceparent is None else (("traceparent", traceparent),)
         try:
             answer = self._stub.ModelInfer(request, timeout=timeout_s, metadata=passed_on)
             is_alive = True
             self._said = ""
         except grpc.RpcError as error:
+            code = error.code()
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED and timeout_s < self._fair_s:
+                is_alive = None
+                raise DeadlineExceeded(_LATE) from None
             refusal = _refusal(error)
             is_alive = type(refusal) is not BackendUnavailable
             if not is_alive:
                 self._tell(error)
-            if error.code() is grpc.StatusCode.UNAVAILABLE and not is_alive:
-                self._count_outage()
+                if code is grpc.StatusCode.UNAVAILABLE:
+                    self._count_outage()
             raise refusal from None
         finally:
             if self._breaker.leave(turn, succeeded=is_alive):

@@ -54,7 +54,7 @@ class TritonEngine:
 
         Triton's own queue counts as ``infer``.  Raises BackendUnavailable where Triton is not
         there, not in time or not proven; VersionGone; Overloaded; BackendFailed; BadModelOutput;
-        DeadlineExceeded or ClientGone where it need not be asked any more.
+        DeadlineExceeded or ClientGone where it need not be asked, or had no fair share of the time.
         """
         outages = self.triton.outages
         if self.proof.outages != outages:

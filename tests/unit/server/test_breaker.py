@@ -63,6 +63,22 @@ def test_a_probe_that_fails_opens_it_again(opened: Breaker, clock: Clock) -> Non
     assert opened.enter() is Turn.PROBE
 
 
+def test_a_call_that_says_nothing_neither_counts_nor_forgives(clock: Clock) -> None:
+    breaker = Breaker(clock=clock)
+    for _ in range(FAILURES - 1):
+        breaker.leave(breaker.enter(), succeeded=False)
+    for _ in range(FAILURES):
+        assert not breaker.leave(breaker.enter(), succeeded=None)
+    assert breaker.leave(breaker.enter(), succeeded=False)
+
+
+def test_after_a_probe_that_says_nothing_the_next_is_one(opened: Breaker, clock: Clock) -> None:
+    clock.now += OPEN_S
+    assert not opened.leave(opened.enter(), succeeded=None)
+    assert opened.enter() is Turn.PROBE
+    assert opened.enter() is Turn.REFUSED
+
+
 @pytest.mark.parametrize("succeeded", [True, False])
 def test_a_late_call_changes_nothing(clock: Clock, succeeded: bool) -> None:
     breaker = Breaker(clock=clock)

@@ -14,7 +14,7 @@ from alexnet_repository.golden import Golden
 from alexnet_server.engine.breaker import Breaker, Turn
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import Proof, TritonEngine
-from alexnet_server.errors import BackendUnavailable, VersionGone
+from alexnet_server.errors import BackendUnavailable, DeadlineExceeded, VersionGone
 from tests.local_engine import unhurried
 
 NOWHERE = "127.0.0.1:1"
@@ -32,13 +32,15 @@ def test_a_request_without_time_left_is_no_probe(triton: Triton) -> None:
     triton._breaker = Breaker(failures=1, open_s=0.0)
     with pytest.raises(BackendUnavailable):
         triton.infer(service_pb2.ModelInferRequest(), 1.0)  # opens it; the next is a probe
-    with pytest.raises(BackendUnavailable):
+    with pytest.raises(DeadlineExceeded):
         triton.infer(service_pb2.ModelInferRequest(), 0.0)
     assert triton._breaker.enter() is Turn.PROBE
 
 
 def without_the_version() -> tuple[TritonEngine, SimpleNamespace]:
-    def gone(request: service_pb2.ModelInferRequest, timeout_s: float) -> None:
+    def gone(
+        request: service_pb2.ModelInferRequest, timeout_s: float, traceparent: str | None
+    ) -> None:
         raise VersionGone("not here", timeout_s)
 
     asked = SimpleNamespace(outages=0, lost=threading.Event(), timeout_s=1.0, infer=gone)

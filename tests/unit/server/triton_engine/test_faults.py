@@ -14,6 +14,7 @@ from alexnet_server.errors import (
     BackendFailed,
     BackendUnavailable,
     BadModelOutput,
+    DeadlineExceeded,
     Overloaded,
     VersionGone,
 )
@@ -55,12 +56,27 @@ def test_a_triton_that_hangs_is_waited_for_no_longer_than_told(backend: Backend)
     engine = backend.engine()
     engine.prove()
     backend.fake.send(signal.SIGSTOP)
-    for timeout_s in (TIMEOUT_S, 0.3):
+    for timeout_s, refusal in ((TIMEOUT_S, BackendUnavailable), (0.3, DeadlineExceeded)):
         began = time.monotonic()
-        with pytest.raises(BackendUnavailable):
+        with pytest.raises(refusal):
             engine.infer(PICTURES[:1], Call(timeout_s))
         assert timeout_s - 0.05 <= time.monotonic() - began <= timeout_s + SLACK_S
     backend.fake.send(signal.SIGCONT)
+
+
+def test_requests_that_spent_their_time_elsewhere_open_no_breaker(backend: Backend) -> None:
+    """Pictures that took long to decode left Triton a tenth of what a request has."""
+    engine = backend.engine()
+    engine.prove()
+    backend.fake.switch(latency_s=0.4)
+    late_s = 0.9 * TIMEOUT_S
+    for _ in range(FAILURES + 1):
+        call = Call(TIMEOUT_S, began_s=time.monotonic() - late_s)
+        with pytest.raises(DeadlineExceeded):
+            engine.infer(PICTURES[:1], call)
+    assert engine.ready()
+    found = engine.infer(PICTURES[:1], Call(TIMEOUT_S))
+    assert np.array_equal(found.features[0], expected(0))
 
 
 def test_one_that_hangs_again_and_again_is_left_alone(backend: Backend) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.integration.beside_triton.front import Front, front
+from tests.faults.backend.front import Front, front
 from tests.narrow_repository import deploy_narrow
 from tests.photos import crops
 

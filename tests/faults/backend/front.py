@@ -52,14 +52,18 @@ def connected(url: str) -> httpx.Client:
 
 @contextmanager
 def front(
-    repository: Path, folder: Path, timeout_s: float = TIMEOUT_S, is_up: bool = True
+    repository: Path,
+    folder: Path,
+    timeout_s: float = TIMEOUT_S,
+    is_up: bool = True,
+    max_requests: int = 64,
 ) -> Iterator[Front]:
     fake = RunningFake(repository)
     fake.start()
     wire = Wire(fake.port)
     if not is_up:
         fake.kill()
-    flags = ("--engine", f"triton://127.0.0.1:{wire.port}", "--max-requests", "64")
+    flags = ("--engine", f"triton://127.0.0.1:{wire.port}", "--max-requests", str(max_requests))
     index = folder / "index.sqlite"
     try:
         with (

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.fakes.triton_v2 import QUEUE_FULL, SECRET
-from tests.integration.beside_triton.front import (
+from tests.faults.backend.front import (
     Front,
-    connected,
     expected,
     features,
     front,
     strict,
 )
 from tests.waiting import wait_until
-
-REQUESTS = 12  # a thread: 768 in all
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +30,6 @@ def test_answers_are_tritons(shared: Front, pictures: list[bytes]) -> None:
     assert np.array_equal(features(shared.ask(pictures[0])), expected(pictures[0]))
     model = shared.client.get("/model").json()
     assert (model["engine"], model["next"], len(model["steps"])) == ("triton", None, 9)
-
-
-def test_64_threads_get_their_own_answers(shared: Front, pictures: list[bytes]) -> None:
-    known = [expected(picture) for picture in pictures]
-
-    def ask(number: int) -> list[int]:
-        with connected(shared.server.url) as client:
-            places = [(number + step) % len(pictures) for step in range(REQUESTS)]
-            found = [client.post("/features", content=pictures[place]) for place in places]
-        pairs = zip(places, found, strict=True)
-        return [place for place, one in pairs if not np.array_equal(features(one), known[place])]
-
-    with ThreadPoolExecutor(64) as pool:
-        assert [place for wrong in pool.map(ask, range(64)) for place in wrong] == []
 
 
 FAULTS = {

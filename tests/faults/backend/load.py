@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.integration.beside_triton.front import TIMEOUT_S, Front, connected
+from tests.faults.backend.front import TIMEOUT_S, Front, connected
 
 SLACK_S = 0.1
 LOAD_THREADS = 4
@@ -42,6 +42,10 @@ class Load:
 
     def count(self, status: int, after: float = 0) -> int:
         return sum(1 for one in self.seen if one.status == status and one.moment > after)
+
+    def first(self, status: int, after: float) -> float:
+        """The moment of the first such answer."""
+        return min(one.moment for one in self.seen if one.status == status and one.moment > after)
 
     def require_only_in_time(self) -> None:
         """Right answers and refusals; none later than the deadline, but for a busy machine."""
