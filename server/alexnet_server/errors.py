@@ -31,7 +31,8 @@ A picture's own faults (alexnet_pixels.errors) answer as 413 picture_too_large,
 415 unsupported_format, 422 empty_picture and 422 undecodable_picture.  A repository's own
 (alexnet_repository.errors) keep the server from starting.  What Flask itself refuses
 answers as 404 not_found, 405 method_not_allowed, 413 request_too_large, 415
-unsupported_media_type or 400 bad_request; a fault of ours as 500 internal_error.
+unsupported_media_type or 400 bad_request, what is refused before it (wire.py) also as 431
+header_too_large or 501 not_implemented; a fault of ours as 500 internal_error.
 """
 
 from __future__ import annotations

@@ -1,107 +1,99 @@
-"""From settings to a listening server: repository, engine, index, application, waitress.
-
-Waitress takes whole requests off the sockets before a thread works on them, so slow senders hold
-no thread.
-"""
+"""From settings to a listening server: repository, engine, index, application, and their end."""
 
 from __future__ import annotations
 
-import logging
-import signal
+import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 
-from waitress import create_server
-
 from alexnet_repository.files import deployed
+from alexnet_server.access import Access
 from alexnet_server.app import create_app
 from alexnet_server.deployed import EngineOf, open_deployed
 from alexnet_server.engine.batching import Batch, BatchingEngine
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following, describe_index
+from alexnet_server.gauges import Gauges
+from alexnet_server.listening import Listening, bind, end_when_told, stop_when_told, url_of
+from alexnet_server.log_lines import LogWriter, logging_to_stderr
 from alexnet_server.memory import return_memory
+from alexnet_server.metrics import Metrics
+from alexnet_server.operator import OperatorServer
+from alexnet_server.request_log import log_request
 from alexnet_server.served import Served
-from alexnet_server.settings import Limits, Settings
+from alexnet_server.settings import Settings
 
-_CHANNEL_TIMEOUT_S = 30
-_MAX_HEADER_BYTES = 16 * 1024
-_MAX_CONNECTIONS = 500
-_BACKSTOP_BYTES = 64 * 1024  # above Flask's own limit, whose refusal is the clearer one
+OnPass = Callable[[int, float], None]
 
 
 def serve(settings: Settings) -> None:
-    """Load, check and listen until SIGINT or SIGTERM.
+    """Load, check and listen until SIGINT or SIGTERM; then answer what has come.
 
     Raises RepositoryError, EngineError, or OSError where the address is taken.
     """
-    _log_to_stderr()
+    end_when_told()
+    with logging_to_stderr() as log, bind(settings.host, settings.port) as bound:
+        _serve(settings, log, bound)
+
+
+def _serve(settings: Settings, log: LogWriter, bound: socket.socket) -> None:
+    access = Access.of(settings)
     return_memory()
+    metrics = Metrics()
     target = settings.triton
     triton = None if target is None else Triton(target, settings.request_timeout_s)
-    deploys = _follow(settings, triton)
+    deploys = _follow(settings, triton, metrics.count_pass)
     try:
         deploys.look()  # a Triton that is there proves its model before the first request
-        _listen(Served.of(settings, deploys))
+        served = Served.of(settings, deploys, access)
+        metrics.registry.register(Gauges(served, lambda: log.dropped))
+        _listen(served, metrics, bound)
     finally:
         deploys.close()
         if triton is not None:
             triton.close()
 
 
-def _follow(settings: Settings, triton: Triton | None) -> Following:
+def _follow(
+    settings: Settings, triton: Triton | None, on_pass: OnPass = lambda views, seconds: None
+) -> Following:
     root = settings.repository
-    open_next = partial(open_deployed, root, _engine_of(settings, triton), settings.index_path)
+    engine_of = _engine_of(settings, triton, on_pass)
+    open_next = partial(open_deployed, root, engine_of, settings.index_path)
     return Following(open_next, partial(deployed, root), None if triton is None else triton.lost)
 
 
-def _engine_of(settings: Settings, triton: Triton | None) -> EngineOf:
+def _engine_of(settings: Settings, triton: Triton | None, on_pass: OnPass) -> EngineOf:
     if triton is not None:
         return partial(triton_engine, triton)
     # Beside a Triton, ONNX Runtime need not be installed.
     from alexnet_server.engine.local import LocalNetwork  # noqa: PLC0415
 
     batch = Batch(settings.batch_views, settings.batch_delay_ms / 1000)
-    return lambda repository: BatchingEngine(LocalNetwork(repository), batch)
+    return lambda repository: BatchingEngine(LocalNetwork(repository), batch, on_pass)
 
 
-def _listen(served: Served) -> None:
-    settings = served.settings
-    server = create_server(
-        create_app(served),
-        host=settings.host,
-        port=settings.port,
-        threads=settings.threads,
-        channel_timeout=_CHANNEL_TIMEOUT_S,
-        channel_request_lookahead=1,  # else a client that hangs up is not noticed
-        connection_limit=_MAX_CONNECTIONS,
-        max_request_header_size=_MAX_HEADER_BYTES,
-        max_request_body_size=_waitress_limit(settings.limits),
-        asyncore_use_poll=True,
-        ident="alexnet",
-    )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _announce(served, server.effective_port)
-    served.deploys.start()
-    server.run()
+def _listen(served: Served, metrics: Metrics, bound: socket.socket) -> None:
+    operator = OperatorServer(served, metrics.registry)
+    try:
+        application = create_app(served, observers=(metrics.observe, log_request))
+        listening = Listening(application, bound, served.settings)
+        stop_when_told(listening.stop)
+        _announce(served, listening.port, operator.effective_port)
+        operator.start()
+        served.deploys.start()
+        listening.run()
+        listening.drain((served.work, served.reading), served.settings.drain_s)
+        listening.close()
+    finally:
+        operator.close()  # last, so that who looks sees the end
 
 
-def _log_to_stderr() -> None:
-    log = logging.getLogger("alexnet_server")
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-
-
-def _waitress_limit(limits: Limits) -> int:
-    return limits.max_request_bytes + _BACKSTOP_BYTES
-
-
-def _announce(served: Served, port: int) -> None:
-    url = f"http://{served.settings.host}:{port}"
+def _announce(served: Served, port: int, operator_port: int) -> None:
+    url = url_of(served.settings.host, port)
+    metrics_url = f"{url_of(served.settings.metrics_host, operator_port)}/metrics"
     with served.deploys.hold() as now:
         manifest = now.repository.manifest
         state = "ready" if now.engine.ready() else "not ready: pictures get 503 until it is"
@@ -112,6 +104,7 @@ def _announce(served: Served, port: int) -> None:
             f"knows    {manifest['about']}",
             "train    your own: make serve DATA=path/to/folders, or alexnet-train fit",
             f"index    {served.settings.index_path}: {describe_index(now)}",
+            f"metrics  {metrics_url}",
             f"serving  {url}   (Ctrl-C stops)",
             f"try      curl -F image=@picture.jpg {url}/classify",
         )

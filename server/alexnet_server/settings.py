@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,8 +21,11 @@ _TRITON = re.compile(r"triton://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}
 _MOST_TIMEOUT_S = 600
 _MOST_REQUESTS = 256
 _SPARE_THREADS = 32
+# A container with little memory may be on a machine of many cores.
+_MOST_DECODERS_UNASKED = 4
 # Read by the client, which may run in the same environment.
-_OF_THE_CLIENT = {"ALEXNET_SERVER"}
+_OF_THE_CLIENT = {"ALEXNET_SERVER", "ALEXNET_KEY"}
+_TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Limits:
     max_picture_bytes: int = 10 * MIB
     max_request_bytes: int = 64 * MIB
     max_json_bytes: int = 2 * MIB
+    max_embeddings_bytes: int = 16 * MIB  # JSON with pictures in base64; one of 10 MiB fits
     max_views: int = 64  # pictures times views
     max_k: int = 100
     max_label_characters: int = 256
@@ -46,6 +52,13 @@ class Settings:
     )
     host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
     port: int = field(default=8080, metadata={"help": "port to listen on; 0 takes a free one"})
+    metrics_host: str = field(
+        default="127.0.0.1", metadata={"help": "address to listen on for /metrics and the probes"}
+    )
+    metrics_port: int | None = field(
+        default=None,
+        metadata={"help": "port of /metrics, /livez and /readyz; none: port + 1", "kind": int},
+    )
     index: str = field(
         default="sqlite:///data/index.sqlite",
         metadata={"help": "sqlite:///RELATIVE or sqlite:////ABSOLUTE path of the index file"},
@@ -63,11 +76,30 @@ class Settings:
     max_views_at_a_time: int = field(
         default=128, metadata={"help": "pictures times views worked on at a time"}
     )
+    decoders: int | None = field(
+        default=None,
+        metadata={"help": "pictures decoded at a time; none: one a core, at most 4", "kind": int},
+    )
     batch_views: int = field(
         default=32, metadata={"help": "views in one pass of the engine local, at most"}
     )
     batch_delay_ms: float = field(
         default=0.0, metadata={"help": "milliseconds that a pass waits for others to come"}
+    )
+    keys: Path | None = field(
+        default=None,
+        metadata={"help": "file of keys, a line each: 'read KEY' or 'write KEY'", "kind": Path},
+    )
+    insecure: bool = field(
+        default=False,
+        metadata={"help": "let everybody who reaches this server change its index, without a key"},
+    )
+    trusted_proxy: str | None = field(
+        default=None,
+        metadata={"help": "address of the only proxy whose X-Forwarded-For counts", "kind": str},
+    )
+    drain_s: float = field(
+        default=20.0, metadata={"help": "seconds to answer what has come when told to stop"}
     )
     limits: Limits = Limits()
 
@@ -75,6 +107,18 @@ class Settings:
     def threads(self) -> int:
         """Requests behind both gates, and as many to spare that a refusal never waits for one."""
         return 2 * self.max_requests + _SPARE_THREADS
+
+    @property
+    def decoding_turns(self) -> int:
+        """Pictures decoded at a time: each may take up to 450 MB for a second."""
+        return self.decoders or min(_MOST_DECODERS_UNASKED, os.cpu_count() or 1)
+
+    @property
+    def operator_port(self) -> int:
+        """The port of /metrics and the probes; 0 takes a free one."""
+        if self.metrics_port is not None:
+            return self.metrics_port
+        return self.port + 1 if self.port else 0
 
     @property
     def index_path(self) -> Path:
@@ -101,10 +145,14 @@ class Settings:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Give ``parser`` a flag for every setting."""
     for setting in _settable():
+        default = "none" if setting.default is None or setting.default is False else setting.default
+        given: dict[str, Any] = {"metavar": setting.name.upper()}
+        if _kind(setting) is bool:
+            given = {"action": "store_const", "const": "true"}
         parser.add_argument(
             f"--{setting.name.replace('_', '-')}",
-            metavar=setting.name.upper(),
-            help=f"{setting.metadata['help']}; ${_variable(setting)}, else {setting.default}",
+            help=f"{setting.metadata['help']}; ${_variable(setting)}, else {default}",
+            **given,
         )
 
 
@@ -126,9 +174,10 @@ def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings
         given = getattr(flags, setting.name)
         text = environment.get(variable) if given is None else given
         if text is not None:
-            chosen[setting.name] = _typed(setting.name, type(setting.default), text)
+            chosen[setting.name] = _typed(setting.name, _kind(setting), text)
     settings = Settings(**chosen)
     _require_ranges(settings)
+    _require_address(settings.trusted_proxy)
     _ = settings.index_path, settings.triton
     return settings
 
@@ -139,13 +188,31 @@ def _require_ranges(settings: Settings) -> None:
         ("port", 0, 65535),
         ("max_requests", 1, _MOST_REQUESTS),
         ("max_views_at_a_time", most_views, _MOST_REQUESTS * most_views),  # one request must fit
+        ("decoding_turns", 1, _MOST_REQUESTS),
         ("batch_views", 1, most_views),
         ("batch_delay_ms", 0, 1000),
+        ("drain_s", 0, _MOST_TIMEOUT_S),
     ):
         if not least <= getattr(settings, name) <= most:
             raise SettingsError(f"{name} must lie in {least}..{most}")
+    if not 0 <= settings.operator_port <= 65535:
+        raise SettingsError(
+            f"metrics_port must lie in 0..65535, not {settings.operator_port}: where none is "
+            "given, it is port + 1"
+        )
     if not 0 < settings.request_timeout_s <= _MOST_TIMEOUT_S:
         raise SettingsError(f"request_timeout_s must lie above 0 and be at most {_MOST_TIMEOUT_S}")
+
+
+def _require_address(trusted_proxy: str | None) -> None:
+    # An address and never a name or "*": whoever is believed writes the log's addresses.
+    try:
+        if trusted_proxy is not None:
+            ipaddress.ip_address(trusted_proxy)
+    except ValueError as error:
+        raise SettingsError(
+            f"trusted_proxy must be the IP address of one proxy, not {trusted_proxy!r}"
+        ) from error
 
 
 def _settable() -> list[Any]:
@@ -156,7 +223,16 @@ def _variable(setting: Any) -> str:  # noqa: ANN401 (dataclasses.Field is generi
     return f"{_PREFIX}{setting.name.upper()}"
 
 
+def _kind(setting: Any) -> type[Any]:  # noqa: ANN401
+    kind: type[Any] = setting.metadata.get("kind", type(setting.default))
+    return kind
+
+
 def _typed(name: str, kind: type[Any], text: str) -> Any:  # noqa: ANN401
+    if kind is bool:
+        if text.lower() not in _TRUTH:
+            raise SettingsError(f"{name} must be true or false, not {text!r}")
+        return _TRUTH[text.lower()]
     try:
         return kind(text)
     except ValueError as error:

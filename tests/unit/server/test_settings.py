@@ -28,6 +28,9 @@ def test_flag_then_variable_then_default() -> None:
         ({"ALEXNET_PROT": "1"}, "unknown variable ALEXNET_PROT; known are .*ALEXNET_PORT"),
         ({"ALEXNET_PORT": "http"}, "port must be a whole number, not 'http'"),
         ({"ALEXNET_PORT": "65536"}, r"0\.\.65535"),
+        ({"ALEXNET_METRICS_PORT": "65536"}, r"metrics_port must lie in 0\.\.65535, not 65536"),
+        ({"ALEXNET_METRICS_PORT": "-1"}, r"metrics_port must lie in 0\.\.65535"),
+        ({"ALEXNET_PORT": "65535"}, r"metrics_port must .*not 65536.* port \+ 1"),
         ({"ALEXNET_MAX_REQUESTS": "0"}, r"max_requests must lie in 1\.\.256"),
         ({"ALEXNET_ENGINE": "remote"}, r"local or triton://HOST:PORT"),
         ({"ALEXNET_ENGINE": "triton://unix:/run/socket"}, r"local or triton://HOST:PORT"),
@@ -49,6 +52,12 @@ def test_engines() -> None:
     assert parsed("--engine", "triton://gpu-1.lan:8001").triton == "gpu-1.lan:8001"
     assert parsed(ALEXNET_ENGINE="triton://[::1]:8001").triton == "[::1]:8001"
     assert parsed("--request-timeout-s", "0.5").request_timeout_s == 0.5
+
+
+def test_the_operators_port() -> None:
+    assert (parsed().metrics_host, parsed().operator_port) == ("127.0.0.1", 8081)
+    assert parsed("--metrics-port", "9100", "--metrics-host", "::1").operator_port == 9100
+    assert parsed("--port", "65535", "--metrics-port", "0").operator_port == 0
 
 
 def test_the_clients_variable_is_known() -> None:
