@@ -24,7 +24,6 @@ def create_app(served: Served, observers: tuple[Observer, ...] = ()) -> Flask:
     app.config["MAX_FORM_PARTS"] = limits.max_views * (1 + _TEXT_FIELDS) + 4
     # The limit of one text field; file parts do not count (Flask: MAX_FORM_MEMORY_SIZE).
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     arrival.register(app, served, observers)
     problem.register(app)
     for routes in (about, classify, search, images):

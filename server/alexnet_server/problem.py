@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 from alexnet_pixels.errors import PictureError
 from alexnet_server.arrival import this_call
 from alexnet_server.errors import RequestError, picture_status, picture_title
+from alexnet_server.strict_json import StrictJson
 
 _FLASK_CODES = {
     400: "bad_request",
@@ -48,7 +49,8 @@ def picture_error(error: PictureError) -> dict[str, str]:
 
 
 def register(app: Flask) -> None:
-    """Give ``app`` its error handlers."""
+    """Give ``app`` its error handlers, and the JSON that it answers with."""
+    app.json = StrictJson(app)
 
     @app.errorhandler(RequestError)
     def _refused(error: RequestError) -> Response:

@@ -62,13 +62,18 @@ def read(
     else:
         data = request.get_data(cache=False, parse_form_data=False)
         submission = Submission([Upload(None, data)], MultiDict())
-    if len(submission.uploads) * views > limits.max_views:
+    take(call, len(submission.uploads), views, limits)
+    return submission
+
+
+def take(call: Call, pictures: int, views: int, limits: Limits) -> None:
+    """Take from the gate what that many pictures need.  Raises TooManyPictures or Overloaded."""
+    if pictures * views > limits.max_views:
         raise TooManyPictures(
-            f"{len(submission.uploads)} pictures times {views} are more than the "
+            f"{pictures} pictures times {views} are more than the "
             f"{limits.max_views} views a request may hold: send several requests"
         )
-    call.take(len(submission.uploads), views)
-    return submission
+    call.take(pictures, views)
 
 
 def _form(request: Request, fields: tuple[str, ...]) -> Submission:

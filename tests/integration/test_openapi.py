@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -20,9 +22,10 @@ from tests.running_server import running_server
 # Not the other tests' own: the index is shared.
 LABEL, STORED, DOOMED, NEW = "openapi", "openapi-stored", "openapi-doomed", "openapi-new"
 BODY_STARTS = {"application/x-npy": b"\x93NUMPY", "image/jpeg": b"\xff\xd8\xff", "text/html": b"<"}
-# No client can cause these: a NaN in the model, a Triton that fails or is not up, a picture deleted
-# between two steps of one request.
+# No client can cause these: a NaN in the model, a Triton that fails or is not up, a server that is
+# full, a picture deleted between two steps of one request.
 BY_FAULT_ALONE = {"500", "502", "503"}
+BY_KEYS_ALONE = {"401"}  # the server of most of these tests has none
 BY_RACE_ALONE = {("put", "/images/{id}", "404"), ("post", "/images", "404")}
 BY_INDEX_ALONE = {"409", "507"}
 
@@ -74,10 +77,25 @@ def of_label(photo: bytes) -> dict[str, Any]:
 
 NPY = {"Accept": "application/x-npy"}
 JSON = {"Content-Type": "application/json"}
+FAR = "Fri, 01 Jan 2100 00:00:00 GMT"
+FOREIGN = {"Host": "evil.example"}
 PAST_64_MIB = b"\0" * (64 * 2**20 + 1)
 PAST_10_MIB = ask(content=b"\0" * (10 * 2**20 + 1))
 NO_PICTURE = ask(files={"image": (None, "text")})
 FEATURES = {"features": [0.5] * 4096}
+EMBEDDINGS = "/v1/embeddings"
+
+
+def embedded(*others: bytes, **arguments: Any) -> Callable[[bytes], dict[str, Any]]:
+    """The photo as the first of several data URLs."""
+
+    def body(photo: bytes) -> dict[str, Any]:
+        urls = [
+            f"data:image/jpeg;base64,{base64.b64encode(one).decode()}" for one in (photo, *others)
+        ]
+        return {"json": {"input": urls, "model": "alexnet", **arguments}}
+
+    return body
 
 
 def upload_cases(method: str, path: str) -> list[Case]:
@@ -106,8 +124,12 @@ def storing_cases(method: str, path: str) -> list[Case]:
 CASES = [
     Case("get", "/", 200),
     Case("get", "/", 206, send=ask(headers={"Range": "bytes=0-0"})),
-    Case("get", "/", 304, send=ask(headers={"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"})),
+    Case("get", "/", 304, send=ask(headers={"If-Modified-Since": FAR})),
     Case("get", "/", 416, "bad_request", ask(headers={"Range": "bytes=99999999-"})),
+    Case("get", "/docs", 200),
+    Case("get", "/docs", 206, send=ask(headers={"Range": "bytes=0-0"})),
+    Case("get", "/docs", 304, send=ask(headers={"If-Modified-Since": FAR})),
+    Case("get", "/docs", 416, "bad_request", ask(headers={"Range": "bytes=99999999-"})),
     Case("get", "/livez", 200, send=ask(headers={"X-Request-Id": "openapi.1"})),
     Case("get", "/readyz", 200),
     Case("get", "/model", 200),
@@ -125,6 +147,17 @@ CASES = [
     Case("post", "/features", 200, send=form(headers=NPY)),
     Case("post", "/features", 415, "unsupported_format", form(extra=(b"x",), headers=NPY)),
     *upload_cases("post", "/features"),
+    Case("post", EMBEDDINGS, 200, send=embedded()),
+    Case("post", EMBEDDINGS, 200, send=embedded(encoding_format="base64", dimensions=4096)),
+    Case("post", EMBEDDINGS, 400, "bad_request", ask(json={"input": "https://example.org/a.jpg"})),
+    Case("post", EMBEDDINGS, 400, "bad_request", embedded(colour="red")),
+    Case("post", EMBEDDINGS, 400, "missing_picture", ask(json={"input": []})),
+    Case("post", EMBEDDINGS, 413, "picture_too_large", embedded(b"\0" * (10 * 2**20 + 1))),
+    Case("post", EMBEDDINGS, 413, "too_many_pictures", embedded(*[b"x"] * 64)),
+    Case("post", EMBEDDINGS, 413, "request_too_large", ask(content=PAST_64_MIB, headers=JSON)),
+    Case("post", EMBEDDINGS, 415, "unsupported_format", embedded(b"x")),
+    Case("post", EMBEDDINGS, 415, "unsupported_media_type", raw),
+    Case("post", EMBEDDINGS, 422, "empty_picture", embedded(b"")),
     Case("post", "/search", 200, send=raw),
     Case("post", "/search", 200, send=form(extra=(b"x",), params={"label": LABEL, "k": 1})),
     Case("post", "/search", 200, send=ask(json=FEATURES, params={"max_distance": 1e6})),
@@ -199,7 +232,7 @@ def check(registry: Registry, method: str, path: str, answer: httpx.Response) ->
     described = served["paths"][path][method]["responses"][str(answer.status_code)]
     if "$ref" in described:
         described = registry.resolver("urn:api").lookup(described["$ref"]).contents
-    assert described["headers"].keys() <= {name.title() for name in answer.headers}
+    assert [name for name in described["headers"] if name not in answer.headers] == []
     if "content" not in described:
         assert answer.content == b""
         return
@@ -232,7 +265,10 @@ def test_answers_are_as_described(client, registry, photo, case):
 def test_every_operation_and_status_is_asked_for(method, path):
     asked = {str(case.status) for case in CASES if (case.method, case.path) == (method, path)}
     asked |= {"400"} if "400" in OPERATIONS[method, path]["responses"] else set()  # see below
-    asked |= BY_FAULT_ALONE | (BY_INDEX_ALONE if (method, path) in OF_INDEX else set())
+    asked |= {"403"}  # see below
+    asked |= (
+        BY_FAULT_ALONE | BY_KEYS_ALONE | (BY_INDEX_ALONE if (method, path) in OF_INDEX else set())
+    )
     asked |= {status for *key, status in BY_RACE_ALONE if key == [method, path]}
     assert OPERATIONS[method, path]["responses"].keys() <= asked
 
@@ -243,6 +279,43 @@ def test_every_operation_and_status_is_asked_for(method, path):
 def test_undocumented_parameters_are_refused(client, registry, method, path):
     answer = client.request(method, path.format(id=STORED), params={"colour": "red"})
     assert (answer.status_code, code_of(answer)) == (400, "bad_parameter")
+    check(registry, method, path, answer)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=str)
+def test_another_host_is_refused(client, registry, method, path):
+    answer = client.request(method, path.format(id=STORED), headers=FOREIGN)
+    assert (answer.status_code, code_of(answer)) == (403, "foreign_host")
+    check(registry, method, path, answer)
+
+
+@pytest.fixture(scope="module")
+def locked(
+    towers_repository, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[httpx.Client, dict[str, str]]]:
+    """A client of a server that asks for a key, and the header with one that may read alone."""
+    folder = tmp_path_factory.mktemp("keys")
+    reader, writer = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    keys = folder / "keys"
+    keys.write_text(f"read {reader}\nwrite {writer}\n")
+    keys.chmod(0o600)
+    with (
+        running_server(towers_repository, folder / "index", "--keys", str(keys)) as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
+    ):
+        yield client, {"Authorization": f"Bearer {reader}"}
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=str)
+def test_with_keys_one_is_asked_for(locked, registry, method, path):
+    client, reader = locked
+    described = OPERATIONS[method, path]["responses"]
+    answer = client.request(method, path.format(id=STORED))
+    assert (answer.status_code == 401) == ("401" in described)
+    check(registry, method, path, answer)
+    answer = client.request(method, path.format(id=STORED), headers=reader)
+    writes = "403" in described and "MayNotWrite" in described["403"]["$ref"]
+    assert (answer.status_code == 403) == writes
     check(registry, method, path, answer)
 
 

@@ -124,6 +124,19 @@ def test_filters(url: str, photos: Path) -> None:
     assert "1" not in {one["id"] for one in similar}
 
 
+def test_an_answer_holds_no_more_than_1000_neighbours(url: str) -> None:
+    files = [("image", b"x")] * 11
+    answer = httpx.post(f"{url}/search?k=100", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_pictures")
+    for said in ("11 pictures", "k=100", "1,000", "k=90 or less", "at most 10 pictures"):
+        assert said in answer.json()["detail"]
+    for k, count in ((100, 10), (90, 11)):
+        answer = httpx.post(f"{url}/search?k={k}", files=files[:count])
+        assert [one["error"]["code"] for one in answer.json()["results"]] == [
+            "unsupported_format"
+        ] * count
+
+
 def test_a_repeat_is_known_by_its_bytes(url: str, photos: Path) -> None:
     picture = (photos / "flower" / "1.jpg").read_bytes()
     first = httpx.post(f"{url}/images", files={"image": picture}, data={"label": "one"}).json()

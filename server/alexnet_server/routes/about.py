@@ -1,4 +1,4 @@
-"""/model, /livez, /readyz, /openapi.json and the page: what this server is and whether it works."""
+"""/model, /livez, /readyz, /openapi.json and the pages: what this server is and if it works."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, request, send_from_directory
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import NotFound
 
 from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
-from alexnet_server.errors import BadRequest, RequestError
+from alexnet_server.errors import RequestError
 from alexnet_server.parameters import Parameters
 from alexnet_server.problem import problem
+from alexnet_server.readiness import unreadiness
+from alexnet_server.routes import docs, files
 from alexnet_server.served import Served
 
-_PAGE_SUFFIXES = (".css", ".js", ".svg")
-# The page loads nothing from elsewhere and runs no script but its own file.
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_PAGE = Path(__file__).parents[1] / "page"
 
 
 def blueprint(served: Served) -> Blueprint:
@@ -43,10 +39,10 @@ def blueprint(served: Served) -> Blueprint:
     @routes.get("/readyz")
     def readyz() -> ResponseReturnValue:
         Parameters(request.args, ())
-        with served.deploys.hold() as deployed:
-            if deployed.engine.ready():
-                return {"status": "ready"}
-        return problem(503, "not_ready", "Not ready", "the engine does not answer yet")
+        reason = unreadiness(served)
+        if reason is None:
+            return {"status": "ready"}
+        return problem(503, "not_ready", "Not ready", reason)
 
     @routes.get("/openapi.json")
     def openapi() -> ResponseReturnValue:
@@ -58,24 +54,14 @@ def blueprint(served: Served) -> Blueprint:
 
     @routes.get("/")
     def page() -> ResponseReturnValue:
-        response = _page_file("index.html")
-        response.headers["Content-Security-Policy"] = _PAGE_POLICY
-        return response
+        return files.page(_PAGE)
 
     @routes.get("/page/<name>")
     def page_file(name: str) -> ResponseReturnValue:
-        if not name.endswith(_PAGE_SUFFIXES):
-            raise NotFound
-        return _page_file(name)
+        return files.beside_page(_PAGE, name)
 
+    docs.register(routes)
     return routes
-
-
-def _page_file(name: str) -> Response:
-    try:
-        return send_from_directory(Path(__file__).parents[1] / "page", name)
-    except OverflowError as error:  # Werkzeug's, on a date header past the year 9999
-        raise BadRequest("a date in the headers is none") from error
 
 
 def _card(deployed: Deployed) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -12,6 +13,7 @@ from alexnet_server import uploads
 from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest
+from alexnet_server.index.pictures import PictureIndex
 from alexnet_server.index.records import Upserted
 from alexnet_server.parameters import Parameters, identifier, json_body, label
 from alexnet_server.problem import picture_error
@@ -112,7 +114,7 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
 
         def work(deployed: Deployed) -> None:
             deployed.pictures().get(name)  # 404 where there is none
-            deployed.pictures().delete([name])
+            deployed.pictures().delete([name], this_call().left_s())
 
         served.answer(this_call(), work)
         response = Response(status=204)
@@ -122,22 +124,26 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
     @routes.post("/images/delete")
     def delete_where() -> ResponseReturnValue:
         Parameters(request.args, ())
-        body = json_body(request, limits)
+        body = json_body(request, limits.max_json_bytes)
         wanted = body.get("label")
         if body.keys() == {"label"} and isinstance(wanted, str):
             text = label(wanted, limits)
-            return {
-                "deleted": served.answer(this_call(), lambda now: now.pictures().delete_label(text))
-            }
+            return _deleted(served, lambda index, left_s: index.delete_label(text, left_s))
         ids = body.get("ids")
         if body.keys() == {"ids"} and isinstance(ids, list) and len(ids) <= _MAX_DELETED:
             if not all(isinstance(one, str) for one in ids):
                 raise BadRequest("ids must be text")
             names = [identifier(one) for one in ids]
-            return {"deleted": served.answer(this_call(), lambda now: now.pictures().delete(names))}
+            return _deleted(served, lambda index, left_s: index.delete(names, left_s))
         raise BadRequest(
             f'the body must be {{"label": "..."}} or {{"ids": [up to {_MAX_DELETED:,} ids]}}'
         )
+
+
+def _deleted(served: Served, delete: Callable[[PictureIndex, float], int]) -> ResponseReturnValue:
+    call = this_call()
+    count = served.answer(call, lambda deployed: delete(deployed.pictures(), call.left_s()))
+    return {"deleted": count}
 
 
 def _shown(result: Upserted | PictureError) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from alexnet_server import uploads
 from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
-from alexnet_server.errors import BadRequest
+from alexnet_server.errors import BadRequest, TooManyPictures
 from alexnet_server.index.records import Neighbor
 from alexnet_server.parameters import Parameters, identifier, json_body
 from alexnet_server.problem import picture_error, picture_problem
@@ -68,6 +68,7 @@ def _search_pictures(served: Served) -> ResponseReturnValue:
     stored = served.answer(this_call(), lambda deployed: deployed.pictures().binding.views)
     count = parameters.choice("views", stored, VIEW_COUNTS)
     given = uploads.read(this_call(), request, served.settings.limits, count).uploads
+    _require_few(len(given), wanted["k"], served.settings.limits.max_neighbors)
 
     def work(deployed: Deployed) -> ResponseReturnValue:
         seen = look(served, deployed, this_call(), given, count)
@@ -89,6 +90,16 @@ def _search_pictures(served: Served) -> ResponseReturnValue:
     return served.answer(this_call(), work)
 
 
+def _require_few(pictures: int, k: int, max_neighbors: int) -> None:
+    # Each may have 16 KiB of metadata, and all of them are one answer.
+    if pictures * k > max_neighbors:
+        raise TooManyPictures(
+            f"{pictures} pictures with k={k} are {pictures * k:,} neighbours; an answer holds at "
+            f"most {max_neighbors:,}: send k={max_neighbors // pictures} or less, or at most "
+            f"{max_neighbors // k} pictures at a time"
+        )
+
+
 def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
     # Every search is exact; ``exact`` is read so that a client may insist on it.
     parameters.truth("exact", default=False)
@@ -96,11 +107,12 @@ def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
         "k": parameters.integer("k", _K, 1, served.settings.limits.max_k),
         "label": parameters.text("label"),
         "max_distance": parameters.distance("max_distance"),
+        "require_wanted": this_call().require_wanted,
     }
 
 
 def _given_features(limits: Limits, units: int) -> Values:
-    body = json_body(request, limits)
+    body = json_body(request, limits.max_json_bytes)
     given = body.get("features")
     if body.keys() != {"features"} or not isinstance(given, list) or len(given) != units:
         raise BadRequest(f'the body must be {{"features": [{units} numbers]}}')

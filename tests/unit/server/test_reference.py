@@ -25,6 +25,7 @@ from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_repository.files import deployed
 from alexnet_server import problem, settings
+from alexnet_server.access import OPEN, READING
 from alexnet_server.app import create_app
 from alexnet_server.deployed import open_deployed
 from alexnet_server.errors import RequestError, picture_status
@@ -37,6 +38,7 @@ from tests.local_engine import local_engine
 DOCUMENT = json.loads(resources.files("alexnet_server").joinpath("openapi.json").read_text())
 PAGE = Path(__file__).parents[3].joinpath("docs", "api.md").read_text()
 METHODS = {"get", "put", "post", "delete", "patch"}
+LOG_ONLY = {"client_gone"}  # nobody is there to be answered with it
 OPERATIONS = {
     (method.upper(), path): operation
     for path, item in DOCUMENT["paths"].items()
@@ -139,7 +141,7 @@ def test_the_document_has_every_route_and_no_other(app):
     routes = {
         (method, re.sub(r"<(?:\w+:)?picture_(id)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
-        if not rule.rule.startswith("/page/")
+        if not rule.rule.startswith(("/page/", "/docs/"))
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert set(OPERATIONS) == routes
@@ -152,9 +154,11 @@ def test_the_page_has_every_route_and_no_other():
 
 def test_the_document_has_every_code_with_its_status():
     known = codes()
-    assert set(DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == set(
-        known
-    )
+    said = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]
+    assert set(said["enum"]) == set(known) - LOG_ONLY
+    assert {code: one["status"] for code, one in said["x-meanings"].items()} == {
+        code: known[code] for code in said["enum"]
+    }
     for name, response in DOCUMENT["components"]["responses"].items():
         said = response["content"]["application/problem+json"]["schema"]["properties"]
         if name == "RangeNotSatisfiable":  # Flask's other refusals share the code bad_request
@@ -165,6 +169,54 @@ def test_the_document_has_every_code_with_its_status():
 def test_the_page_has_every_code_with_its_status():
     table = rows(PAGE.split("## Errors")[1].split("## Limits")[0])
     assert {code: int(cells[0]) for code, cells in table.items()} == codes()
+    assert all("log" in table[code][1] for code in LOG_ONLY)
+    said = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]["x-meanings"]
+    for code, meaning in said.items():  # the same words in both
+        assert [cell.replace("`", "") for cell in table[code][1:]] == [
+            meaning["when"],
+            meaning["do"],
+        ]
+
+
+def codes_of(operation: dict[str, Any], status: str) -> set[str]:
+    response = resolved(operation["responses"].get(status, {"content": {}}))
+    schema = response["content"].get("application/problem+json", {}).get("schema", {})
+    return set(schema["properties"]["code"]["enum"]) if schema else set()
+
+
+@pytest.mark.parametrize("endpoint", OPERATIONS, ids=" ".join)
+def test_the_document_says_who_may_ask(endpoint):
+    method, path = endpoint
+    rule = (method, path.replace("{id}", "<picture_id>"))
+    operation = OPERATIONS[endpoint]
+    is_open = rule in OPEN
+    assert operation.get("security", DOCUMENT["security"]) == (
+        [] if is_open else [{}, {"bearer": []}]
+    )
+    assert codes_of(operation, "401") == (set() if is_open else {"key_missing"})
+    writes = set() if rule in READING else {"forbidden"}
+    foreign = {"foreign_host"} if is_open else {"foreign_host", "foreign_origin"} | writes
+    assert codes_of(operation, "403") == foreign
+
+
+@pytest.mark.parametrize("endpoint", OPERATIONS, ids=" ".join)
+def test_the_document_says_what_is_refused_under_load(endpoint):
+    method, path = endpoint
+    refused = {"overloaded", "shutting_down", "deadline_exceeded"}
+    is_gated = (method, path.replace("{id}", "<picture_id>")) not in OPEN
+    operation = OPERATIONS[endpoint]
+    assert (refused <= codes_of(operation, "503")) == is_gated
+    if is_gated:
+        assert "Retry-After" in resolved(operation["responses"]["503"])["headers"]
+
+
+def test_every_answer_has_the_headers_that_all_have():
+    for operation in OPERATIONS.values():
+        for response in operation["responses"].values():
+            assert {"X-Request-Id", "Server-Timing"} <= resolved(response)["headers"].keys()
+    for item in DOCUMENT["paths"].values():
+        names = {resolved(one)["name"] for one in item["parameters"]}
+        assert {"X-Request-Id", "traceparent"} <= names
 
 
 def test_responses_stand_under_their_own_status():
@@ -221,6 +273,9 @@ def test_the_document_has_the_limits_of_the_code():
     assert picture["maxLength"] == limits.max_picture_bytes
     for pixels in asdict(limits.pixels).values():
         assert f"{pixels:,}" in picture["description"]
+    embedded = known["EmbeddingQuery"]
+    assert embedded["properties"]["input"]["oneOf"][1]["maxItems"] == limits.max_views
+    assert f"{limits.max_embeddings_bytes:,}" in embedded["description"]
     for form in forms:
         assert form["properties"]["image"]["maxItems"] == limits.max_views
         assert f"{limits.max_request_bytes:,}" in form["description"]
@@ -254,4 +309,5 @@ def test_the_page_has_every_setting():
     assert set(table) == {flag for action in parser._actions for flag in action.option_strings}
     for setting in settings._settable():
         variable, default = table[f"--{setting.name.replace('_', '-')}"][:2]
-        assert (variable, default) == (f"`{settings._variable(setting)}`", f"`{setting.default}`")
+        shown = "none" if setting.default is None or setting.default is False else setting.default
+        assert (variable, default) == (f"`{settings._variable(setting)}`", f"`{shown}`")

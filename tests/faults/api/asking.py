@@ -1,0 +1,105 @@
+"""Schemathesis asks a server for everything that its OpenAPI document says, and much it forbids."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import hypothesis
+import schemathesis
+from hypothesis import strategies
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from tests.faults.api.narrow_document import narrowed, pictures
+from tests.faults.size import sized
+
+CASES = sized(200, 5000)
+SEED = 2012
+REFUSING = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422"]
+PICTURES = ["/classify", "/features", "/search", "/v1/embeddings", "/images", "/images/{id}"]
+# Under that path POST deletes several pictures, and the other methods mean the id "delete".
+SHARED_PATH = {"POST /images/delete": "allow_header_conformance"}
+
+
+@dataclass
+class Found:
+    """What was asked of one operation, and what was wrong with the answers."""
+
+    cases: int = 0
+    statuses: set[int] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+def settings(url: str) -> SchemathesisConfig:
+    """Every check there is, but those on authorization: there are no keys here."""
+    off = {"enabled": False}
+    return SchemathesisConfig.from_dict(
+        {
+            "seed": SEED,
+            "base-url": url,
+            "continue-on-failure": True,
+            "request-timeout": 30,
+            "suppress-health-check": ["all"],
+            "generation": {"max-examples": CASES, "deterministic": True, "database": "none"},
+            "checks": {
+                "negative_data_rejection": {"expected-statuses": REFUSING},
+                "missing_required_header": {"expected-statuses": REFUSING},
+                "ignored_auth": off,
+                "object_level_authorization": off,
+            },
+            "phases": {"stateful": {"generation": {"max-examples": sized(5, 100)}}},
+            "operations": [
+                # No schema can say which bytes are a picture.
+                {
+                    "include-path": PICTURES,
+                    "include-method": ["POST", "PUT"],
+                    "checks": {"positive_data_acceptance": off},
+                },
+                # Ids that become fewer as they are used up end the generation early.
+                {
+                    "include-method": "DELETE",
+                    "phases": {"fuzzing": {"extra-data-sources": {"responses": False}}},
+                },
+            ],
+        }
+    )
+
+
+def ask(url: str, paths: list[str]) -> dict[str, Found]:
+    """Ask the server at ``url`` for the operations of ``paths``; to be run in a process of its own.
+
+    That is because media types are Schemathesis's for good, and one process uses one core.
+    """
+    for kind, picture in pictures().items():
+        schemathesis.openapi.media_type(kind, strategies.just(picture))
+    every = strategies.one_of(strategies.sampled_from([*pictures().values()]), strategies.binary())
+    schemathesis.openapi.media_type("application/octet-stream", every)
+    # Climbing towards more successful answers takes a third of the time.
+    hypothesis.target = lambda *_, **__: None
+    served = httpx.get(f"{url}/openapi.json").json()
+    schema = schemathesis.openapi.from_dict(narrowed(served), config=settings(url))
+    found: dict[str, Found] = defaultdict(Found)
+    for event in from_schema(schema.include(path=paths)).execute():
+        if isinstance(event, events.NonFatalError):
+            found[event.label].faults.append(str(event.value))
+        if isinstance(event, events.FatalError):
+            raise event.exception
+        if isinstance(event, events.ScenarioFinished):
+            _record(event.recorder, found)
+    return dict(found)
+
+
+def _record(recorder: Any, found: dict[str, Found]) -> None:
+    for name, node in recorder.cases.items():
+        label = node.value.operation.label
+        one = found[label]
+        one.cases += 1
+        if name in recorder.interactions and (answer := recorder.interactions[name].response):
+            one.statuses.add(answer.status_code)
+        for check in recorder.checks.get(name, ()):
+            failed = check.failure_info
+            if failed is not None and SHARED_PATH.get(label) != check.name:
+                one.faults.append(f"{check.name}: {failed.failure}\n{failed.code_sample}")

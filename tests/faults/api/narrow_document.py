@@ -1,0 +1,52 @@
+"""The server's OpenAPI document for a narrow network, and pictures for those who send by it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.random_checkpoint import NARROW
+
+WHOLE_UNITS = 4096  # what the document says; every AlexNet has as many
+UNITS = NARROW.fully_connected[-1].units
+
+
+def pictures() -> dict[str, bytes]:
+    """One small picture of each format, by media type."""
+    pixels = np.random.default_rng(5).integers(0, 256, (8, 12, 3), np.uint8)
+    found = {}
+    for name in ("jpeg", "png", "webp"):
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, name)
+        found[f"image/{name}"] = out.getvalue()
+    return found
+
+
+def narrowed(document: dict[str, Any]) -> dict[str, Any]:
+    """``document`` with the narrow network's number of units, and pictures to choose from.
+
+    Text that looks like base64 is no picture: without a choice no good answer would be seen.
+    """
+    text = json.dumps(document)
+    for numbers in ((WHOLE_UNITS, UNITS), (_base64_length(WHOLE_UNITS), _base64_length(UNITS))):
+        text = text.replace(*(f'": {number}' for number in numbers))
+    made: dict[str, Any] = json.loads(text)
+    schemas = made["components"]["schemas"]
+    looks_right = schemas["DataUrl"]
+    schemas["DataUrl"] = {"anyOf": [{"enum": data_urls()}, looks_right]}
+    return made
+
+
+def data_urls() -> list[str]:
+    return [
+        f"data:{kind};base64,{base64.b64encode(data).decode()}" for kind, data in pictures().items()
+    ]
+
+
+def _base64_length(units: int) -> int:
+    return 4 * -(-4 * units // 3)  # RFC 4648, section 4: 4 characters for each 3 bytes begun
