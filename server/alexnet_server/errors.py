@@ -15,7 +15,7 @@ ServerError                          raised before or while serving
     │   └── ForeignOrigin     403    foreign_origin       without keys: sent by another site's page
     ├── PictureNotFound       404    picture_not_found
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
-    ├── TooManyPictures       413    too_many_pictures    pictures times views above the limit
+    ├── TooManyPictures       413    too_many_pictures    pictures times views, or times k
     ├── ClientGone            499    client_gone          nobody reads it; seen in the log alone
     ├── BadModelOutput        500    bad_model_output     NaN, infinity, another shape or type
     ├── BackendFailed         502    backend_failed       Triton had the request and failed
@@ -137,7 +137,7 @@ class IndexMismatch(RequestError):
 
 
 class TooManyPictures(RequestError):
-    """More pictures, or pictures times views, than one request may hold."""
+    """More pictures times views, or times neighbours, than one request may hold."""
 
     status, code, title = 413, "too_many_pictures", "Too many pictures"
 

@@ -12,11 +12,13 @@ from alexnet_server.access import Access
 from alexnet_server.admission import Gate
 from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed
-from alexnet_server.errors import BackendUnavailable, VersionGone
+from alexnet_server.errors import BackendUnavailable, StorageFailed, VersionGone
 from alexnet_server.following import Following
 from alexnet_server.settings import Settings
 
 _TRIES = 3
+# How often a request that waits for its turn looks whether its client is still there.
+_LOOK_S = 0.1
 Answer = TypeVar("Answer")
 
 
@@ -41,8 +43,8 @@ class Served:
     @contextmanager
     def turn_to_decode(self, call: Call) -> Iterator[None]:
         """Wait for a turn, no longer than the call does.  Raises DeadlineExceeded or ClientGone."""
-        if not self.decoding.acquire(timeout=max(0.0, call.left_s())):
-            raise call.refusal()
+        while not self.decoding.acquire(timeout=max(0.0, min(_LOOK_S, call.left_s()))):
+            call.require_wanted()
         try:
             call.require_wanted()
             yield
@@ -63,6 +65,9 @@ class Served:
                 except VersionGone as gone:
                     # Not the exception itself: it keeps its frames, and with them the uploads.
                     stale, said = deployed, str(gone)
+                except StorageFailed:
+                    call.require_wanted()  # it may be the deadline that cut a wait short
+                    raise
             if not self.deploys.renewed(stale, call.left_s()):
                 break
         raise BackendUnavailable(said)

@@ -38,6 +38,7 @@ class Limits:
     max_embeddings_bytes: int = 16 * MIB  # JSON with pictures in base64; one of 10 MiB fits
     max_views: int = 64  # pictures times views
     max_k: int = 100
+    max_neighbors: int = 1000  # pictures times k
     max_label_characters: int = 256
     max_metadata_bytes: int = 16 * 1024
     pixels: PixelLimits = DEFAULT_LIMITS
@@ -111,7 +112,9 @@ class Settings:
     @property
     def decoding_turns(self) -> int:
         """Pictures decoded at a time: each may take up to 450 MB for a second."""
-        return self.decoders or min(_MOST_DECODERS_UNASKED, os.cpu_count() or 1)
+        if self.decoders is not None:
+            return self.decoders
+        return min(_MOST_DECODERS_UNASKED, os.cpu_count() or 1)
 
     @property
     def operator_port(self) -> int:
@@ -188,13 +191,14 @@ def _require_ranges(settings: Settings) -> None:
         ("port", 0, 65535),
         ("max_requests", 1, _MOST_REQUESTS),
         ("max_views_at_a_time", most_views, _MOST_REQUESTS * most_views),  # one request must fit
-        ("decoding_turns", 1, _MOST_REQUESTS),
+        ("decoders", 1, _MOST_REQUESTS),
         ("batch_views", 1, most_views),
         ("batch_delay_ms", 0, 1000),
         ("drain_s", 0, _MOST_TIMEOUT_S),
     ):
-        if not least <= getattr(settings, name) <= most:
-            raise SettingsError(f"{name} must lie in {least}..{most}")
+        came = getattr(settings, name)
+        if came is not None and not least <= came <= most:
+            raise SettingsError(f"{name} must lie in {least}..{most}, not {came:g}")
     if not 0 <= settings.operator_port <= 65535:
         raise SettingsError(
             f"metrics_port must lie in 0..65535, not {settings.operator_port}: where none is "

@@ -85,7 +85,7 @@ def store(
             entries.append(NewPicture(*name, said.label, said.metadata, small, one.features))
     call.require_wanted()  # the last moment at which nothing is stored yet
     with call.span("store"):
-        done = iter(index.upsert(entries))
+        done = iter(index.upsert(entries, call.left_s()))
     results = map(looked.get, names)
     return [one if isinstance(one, PictureError) else next(done) for one in results]
 

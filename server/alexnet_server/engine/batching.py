@@ -57,6 +57,11 @@ class _Entry:
             self.outcome = outcome
             self.is_done.set()
 
+    def taken(self) -> RequestError | None:
+        """The refusal, which is kept no longer: its frames hold this entry, and so the images."""
+        refusal, self.outcome = self.outcome, None
+        return refusal if isinstance(refusal, RequestError) else None
+
     def account(self) -> None:
         """Tell the call how long it was in line, how long in a pass, and of how many views."""
         now_s = time.monotonic()
@@ -114,7 +119,7 @@ class BatchingEngine:
         entry.account()
         if isinstance(entry.outcome, Inference):
             return entry.outcome
-        raise entry.outcome or call.refusal()
+        raise entry.taken() or call.refusal()
 
     def describe(self) -> dict[str, Any]:
         """See Engine."""
@@ -130,8 +135,9 @@ class BatchingEngine:
             self._is_closed = True
             self._changed.notify()
         self._thread.join()
-        while self._line:
-            self._line.popleft().end(_closed())
+        with self._changed:  # who gives up meanwhile must not look for what is gone
+            while self._line:
+                self._line.popleft().end(_closed())
 
     def _give_up(self, entry: _Entry) -> None:
         with self._changed:

@@ -6,6 +6,9 @@ WAL with synchronous=FULL: what a reply acknowledges survives a kill and a power
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 import queue
 import threading
 import time
@@ -21,7 +24,13 @@ from alexnet_server.errors import IndexMismatch, StorageFailed
 _APPLICATION_ID = 0x414C584E  # "ALXN", in the file's header
 _SCHEMA_VERSION = 1
 _BUSY_TIMEOUT_MS = 5_000
+_WRITE_WAIT_S = 2.0  # for writers here and in other processes together: less than a request has
 _RETRY_S = 0.02
+_REASONS: dict[type[Exception], str] = {
+    apsw.FullError: "there is no room left",
+    apsw.ConnectionClosedError: "the index is closed",
+}
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -37,24 +46,28 @@ class Database:
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         self._write_lock = threading.Lock()  # guards _writer: one transaction at a time
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             self._writer = self._connect()
             self._prepare()
         except apsw.NotADBError as error:
             raise IndexMismatch(
-                f"{path} is not an SQLite file: give --index another path"
+                "the file is not an SQLite file: give --index another path"
             ) from error
         except (apsw.Error, OSError) as error:
-            raise StorageFailed(f"{path} cannot be opened: {error}") from error
+            raise self._failed("the index cannot be opened", error) from error
 
     @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self, wait_s: float = math.inf) -> Iterator[apsw.Connection]:
         """One durable transaction: committed on leaving, rolled back on any exception.
 
-        Raises StorageFailed where SQLite cannot write (disk full, read-only, I/O error).
+        Other writers are waited for ``wait_s`` at most, and never longer than 2 s.
+
+        Raises StorageFailed where SQLite cannot write (disk full, read-only, I/O error, locked by
+        another program).
         """
-        with self._write_lock:
+        with self._turn_to_write(max(0.0, min(wait_s, _WRITE_WAIT_S))) as left_s:
             try:
+                self._writer.set_busy_timeout(math.ceil(left_s * 1000))
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._writer
@@ -64,7 +77,18 @@ class Database:
                         self._writer.execute("ROLLBACK")
                     raise
             except apsw.Error as error:
-                raise StorageFailed(f"nothing was stored: {error}") from error
+                raise self._failed("nothing was stored", error) from error
+
+    @contextmanager
+    def _turn_to_write(self, wait_s: float) -> Iterator[float]:
+        """Yields the seconds of ``wait_s`` that are left to wait for other processes."""
+        until_s = time.monotonic() + wait_s
+        if not self._write_lock.acquire(timeout=wait_s):
+            raise StorageFailed("nothing was stored: others have been writing for too long")
+        try:
+            yield max(0.0, until_s - time.monotonic())
+        finally:
+            self._write_lock.release()
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -85,13 +109,19 @@ class Database:
                     connection.execute("ROLLBACK")
                 self._readers.put(connection)
         except apsw.Error as error:
-            raise StorageFailed(f"the index cannot be read: {error}") from error
+            raise self._failed("the index cannot be read", error) from error
 
     def close(self) -> None:
         """Close every connection that is not in use."""
         while not self._readers.empty():
             self._readers.get().close()
         self._writer.close()
+
+    def _failed(self, what: str, error: apsw.Error | OSError) -> StorageFailed:
+        """The refusal; what SQLite or the system said may name files and goes to the log alone."""
+        _log.error("%s (%s): %s: %s", what, self._path, type(error).__name__, error)
+        reason = _REASONS.get(type(error), "the server's log says why")
+        return StorageFailed(f"{what}: {reason}")
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path))
@@ -114,7 +144,7 @@ class Database:
                 connection.pragma("user_version", _SCHEMA_VERSION)
             elif (application, version) != (_APPLICATION_ID, _SCHEMA_VERSION):
                 raise IndexMismatch(
-                    f"{self._path} is not an index of version {_SCHEMA_VERSION} (application "
+                    f"the file is not an index of version {_SCHEMA_VERSION} (application "
                     f"{application:#x}, version {version}): give --index another path"
                 )
         self._use_wal()
@@ -131,3 +161,18 @@ class Database:
                 time.sleep(_RETRY_S)
             else:
                 return
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and what it lies in, so that a power loss does not take it away again.
+
+    SQLite itself syncs the folder its files are in, and none above.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        descriptor = os.open(each.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

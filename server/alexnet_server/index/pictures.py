@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -31,6 +34,7 @@ from alexnet_server.index.records import (
 _COLUMNS = "id, content_sha256, label, metadata, created_at"
 _STORED = "<f4"  # the file is the same on every machine
 _SCAN_ROWS = 512  # 8 MiB of features at a time
+_PAGE_BYTES = 4 * 1024 * 1024  # of metadata; as Python objects it is several times as much
 
 
 class PictureIndex:
@@ -42,15 +46,19 @@ class PictureIndex:
         self._database = database
         self._generation = find_generation(database, binding)
 
-    def upsert(self, entries: list[NewPicture | Repeat]) -> list[Upserted]:
+    def upsert(
+        self, entries: list[NewPicture | Repeat], wait_s: float = math.inf
+    ) -> list[Upserted]:
         """Store pictures in one transaction; on return they are durable.
 
         A picture stored with the same bytes keeps its features; its label and metadata are
-        replaced where they are given.  Raises StorageFailed, or PictureNotFound where a repeated
-        picture was deleted or replaced meanwhile; then nothing of the list is stored.
+        replaced where they are given.  ``wait_s`` as for Database.writing.
+
+        Raises StorageFailed, or PictureNotFound where a repeated picture was deleted or replaced
+        meanwhile; then nothing of the list is stored.
         """
         done = []
-        with self._database.writing() as connection:
+        with self._database.writing(wait_s) as connection:
             for entry in entries:
                 known = _row(connection, "content_sha256", self._generation, entry.id)
                 if isinstance(entry, NewPicture) and known != (entry.content_sha256,):
@@ -115,24 +123,26 @@ class PictureIndex:
             )
 
     def page(self, after: str, limit: int, label: str | None = None) -> Page:
-        """Up to ``limit`` pictures whose id comes after ``after``, in order of id."""
+        """Up to ``limit`` pictures whose id comes after ``after``, in order of id.
+
+        Fewer where their metadata is more than 4 MiB of UTF-8; at least one where there is one.
+        """
         where, values = self._where(label)
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE {where} AND id > ?"  # noqa: S608
-                " ORDER BY id LIMIT ?",
-                (*values, after, limit + 1),
-            ).fetchall()
+            select = f"SELECT {_COLUMNS} FROM pictures WHERE {where} AND id > ? ORDER BY id"  # noqa: S608
+            with closing(connection.execute(select, (*values, after))) as found:
+                rows = _first(limit, found)
+                is_last = next(found, None) is None
             count = connection.execute(
                 f"SELECT count(*) FROM pictures WHERE {where}",  # noqa: S608
                 values,
             ).get
-        pictures = tuple(_stored(row) for row in rows[:limit])
-        return Page(pictures, pictures[-1].id if len(rows) > limit else None, count)
+        pictures = tuple(_stored(row) for row in rows)
+        return Page(pictures, None if is_last else pictures[-1].id, count)
 
-    def delete(self, picture_ids: list[str]) -> int:
-        """Delete by id; returns how many there were."""
-        with self._database.writing() as connection:
+    def delete(self, picture_ids: list[str], wait_s: float = math.inf) -> int:
+        """Delete by id; returns how many there were.  ``wait_s`` as for Database.writing."""
+        with self._database.writing(wait_s) as connection:
             before = connection.total_changes()
             connection.executemany(
                 "DELETE FROM pictures WHERE generation = ? AND id = ?",
@@ -140,9 +150,9 @@ class PictureIndex:
             )
             return connection.total_changes() - before
 
-    def delete_label(self, label: str) -> int:
+    def delete_label(self, label: str, wait_s: float = math.inf) -> int:
         """Delete every picture of a label; returns how many there were."""
-        with self._database.writing() as connection:
+        with self._database.writing(wait_s) as connection:
             before = connection.total_changes()
             connection.execute(
                 "DELETE FROM pictures WHERE generation = ? AND label = ?",
@@ -158,19 +168,22 @@ class PictureIndex:
         label: str | None = None,
         max_distance: float | None = None,
         excluding: str | None = None,
+        require_wanted: Callable[[], None] = lambda: None,
     ) -> list[Neighbor]:
         """The ``k`` nearest pictures, nearest first, by exact Euclidean distance.
 
         ``features`` float32 [units]; ``excluding`` leaves out one id.  Equal distances stand in
-        the order in which the pictures were first stored.
+        the order in which the pictures were first stored.  ``require_wanted`` is asked again and
+        again, and what it raises ends the search.
         """
         candidates = Candidates(features, k, max_distance)
         with self._database.reading() as connection:
-            rows = connection.execute(*self._scan(label, excluding))
-            while chunk := list(islice(rows, _SCAN_ROWS)):
-                candidates.offer(
-                    np.array([picture for picture, _ in chunk]), _matrix(chunk, len(features))
-                )
+            # A statement that is left open would show the next reader what this one saw.
+            with closing(connection.execute(*self._scan(label, excluding))) as rows:
+                while chunk := list(islice(rows, _SCAN_ROWS)):
+                    require_wanted()
+                    keys = np.array([picture for picture, _ in chunk])
+                    candidates.offer(keys, _matrix(chunk, len(features)))
             found = []
             for picture, distance in candidates.nearest():
                 (row,) = connection.execute(
@@ -219,6 +232,18 @@ def _row(
         f"SELECT {columns} FROM pictures WHERE generation = ? AND id = ?",  # noqa: S608
         (generation, picture_id),
     ).fetchone()
+
+
+def _first(limit: int, found: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Up to ``limit`` rows of ``_COLUMNS``, and none after ``_PAGE_BYTES`` of metadata."""
+    rows: list[tuple[Any, ...]] = []
+    metadata_bytes = 0
+    for row in found:
+        rows.append(row)
+        metadata_bytes += len(row[3].encode())
+        if len(rows) == limit or metadata_bytes > _PAGE_BYTES:
+            break
+    return rows
 
 
 def _matrix(chunk: list[tuple[Any, ...]], units: int) -> npt.NDArray[np.float32]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +257,58 @@ def test_closing_leaves_nobody_waiting(asking: Asking) -> None:
     with pytest.raises(ShuttingDown):
         asking.engine.infer(np.zeros((1, 2, 2, 3), np.uint8), unhurried())
     assert asking.network.passes == [[0]]
+
+
+class Line(deque):
+    """A line that notes whether another thread could have changed it when one was taken."""
+
+    def __init__(self, lock: threading.Condition) -> None:
+        super().__init__()
+        self._lock = lock
+        self.was_open: list[bool] = []
+
+    def popleft(self) -> object:
+        with ThreadPoolExecutor(1) as another:
+            self.was_open.append(another.submit(self._try).result())
+        return super().popleft()
+
+    def _try(self) -> bool:
+        got = self._lock.acquire(blocking=False)
+        if got:
+            self._lock.release()
+        return got
+
+
+def test_nobody_gives_up_in_the_middle_of_closing(asking: Asking) -> None:
+    engine = asking.engine
+    engine._line = line = Line(engine._changed)
+    asking.hold()
+    asked = asking.ask(1)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    wait_until(lambda: engine._is_closed)
+    asking.network.gate.set()
+    closing.join(60)
+    with pytest.raises(ShuttingDown):
+        rows(asked)
+    assert line.was_open == [False, False]  # taken for its pass, and at the end
+
+
+def test_a_refusal_does_not_keep_the_images(asking: Asking) -> None:
+    """Without the garbage collector, which may not come for long: it counts objects, not bytes."""
+    asking.network.gate.set()
+    images = np.full((1, 2, 2, 3), BROKEN, np.uint8)
+    gone = weakref.ref(images)
+    gc.disable()
+    try:
+        with suppress(BadModelOutput):
+            asking.engine.infer(images, unhurried())
+            pytest.fail("it was not refused")
+        del images
+        rows(asking.ask(1))  # the thread has let go of the pass before
+        wait_until(lambda: gone() is None, 10)
+    finally:
+        gc.enable()
 
 
 def test_64_threads_get_their_own_answers_of_a_real_network(tmp_path: Path) -> None:

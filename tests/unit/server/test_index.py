@@ -6,13 +6,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pytest
 
-from alexnet_server.errors import IndexMismatch, PictureNotFound, StorageFailed
+from alexnet_server.errors import DeadlineExceeded, IndexMismatch, PictureNotFound, StorageFailed
 from alexnet_server.index.pictures import PictureIndex, open_index
 from alexnet_server.index.records import Binding, NewPicture, Repeat
 
@@ -69,6 +72,95 @@ def test_search_takes_label_distance_and_self_into_account(
     limit = others[9].distance
     assert len(index.search(features[0], 1_300, excluding="p0000", max_distance=limit)) == 10
     assert index.search(features[0], 5, label="none") == []
+
+
+def test_a_search_that_nobody_waits_for_ends(index: PictureIndex, features: np.ndarray) -> None:
+    fill(index, features)
+    asked = []
+
+    def require_wanted() -> None:
+        asked.append(True)
+        if len(asked) == 2:
+            raise DeadlineExceeded("late")
+
+    with pytest.raises(DeadlineExceeded):
+        index.search(features[0], 5, require_wanted=require_wanted)
+    assert len(index.search(features[0], 5)) == 5  # the reader is free again
+
+
+def test_a_search_that_ended_early_does_not_hide_what_came_after(
+    index: PictureIndex, features: np.ndarray
+) -> None:
+    """A statement left open would pin its reader, and the file's log, to the old view."""
+    fill(index, features)
+
+    def require_wanted() -> None:
+        raise DeadlineExceeded("late")
+
+    with pytest.raises(DeadlineExceeded) as kept:  # and with it the frames
+        index.search(features[0], 5, require_wanted=require_wanted)
+    index.upsert([picture("after", features[0])])
+    assert index.count() == 1_301
+    assert kept.value.__traceback__ is not None
+
+
+def test_a_page_ends_once_its_metadata_is_4_mib(index: PictureIndex, features: np.ndarray) -> None:
+    text = "\u00e9" * 500_000  # 1 MB of UTF-8
+    names = [f"p{number}" for number in range(11)]
+    index.upsert([NewPicture(one, "sha", None, {"t": text}, b"jpeg", features[0]) for one in names])
+    seen, sizes, cursor = [], [], ""
+    while cursor is not None:
+        page = index.page(cursor, 1000)
+        assert page.count == 11
+        seen += [one.id for one in page.pictures]
+        sizes.append(len(page.pictures))
+        cursor = page.next_cursor
+    assert seen == sorted(names)
+    assert sizes == [5, 5, 1]
+
+
+def test_a_page_is_never_empty_before_the_last(index: PictureIndex, features: np.ndarray) -> None:
+    large = {"t": "x" * 5_000_000}
+    index.upsert([NewPicture(one, "sha", None, large, b"jpeg", features[0]) for one in "ab"])
+    first = index.page("", 1000)
+    assert ([one.id for one in first.pictures], first.next_cursor) == (["a"], "a")
+    second = index.page("a", 1000)
+    assert ([one.id for one in second.pictures], second.next_cursor) == (["b"], None)
+    assert index.page("b", 1000).pictures == ()
+
+
+def write_in(index: PictureIndex, features: np.ndarray, wait_s: float) -> list[float]:
+    """Seconds until each kind of write was refused."""
+    seconds = []
+    for write in (
+        lambda: index.upsert([picture("late", features[0])], wait_s),
+        lambda: index.delete(["p0000"], wait_s),
+        lambda: index.delete_label("even", wait_s),
+    ):
+        began = time.monotonic()
+        with pytest.raises(StorageFailed, match="nothing was stored"):
+            write()
+        seconds.append(time.monotonic() - began)
+    return seconds
+
+
+@pytest.mark.parametrize("wait_s", [0.3, -1.0])
+def test_a_write_waits_no_longer_than_told(
+    index: PictureIndex, features: np.ndarray, wait_s: float
+) -> None:
+    fill(index, features[:4])
+    least = max(0.0, wait_s)
+    with ThreadPoolExecutor(1) as pool, index._database.writing():  # a writer in this process
+        for seconds in pool.submit(write_in, index, features, wait_s).result():
+            assert least <= seconds < least + 1
+    other = apsw.Connection(index._database._writer.filename)  # and in another one
+    other.execute("BEGIN IMMEDIATE")
+    for seconds in write_in(index, features, wait_s):
+        assert least <= seconds < least + 1
+    other.execute("ROLLBACK")
+    other.close()
+    assert index.count() == 4
+    assert index.delete_label("even", 0.3) == 2
 
 
 def test_upsert_replaces_and_repeat_redescribes(index: PictureIndex, features: np.ndarray) -> None:

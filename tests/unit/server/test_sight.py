@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +14,7 @@ from alexnet_server.errors import ClientGone, DeadlineExceeded
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from tests.local_engine import unhurried
+from tests.waiting import WAIT_S, wait_until
 
 
 @pytest.fixture
@@ -38,6 +41,28 @@ def test_nobody_waits_for_a_turn_beyond_the_deadline(served: Served) -> None:
     with pytest.raises(DeadlineExceeded), served.turn_to_decode(late):
         pytest.fail("there was no turn")
     assert take_all(served) == 0
+
+
+def test_who_hangs_up_while_waiting_for_a_turn_makes_room_at_once(served: Served) -> None:
+    take_all(served)
+    hung_up = threading.Event()
+    looks = []
+
+    def is_connected() -> bool:
+        looks.append(True)
+        return not hung_up.is_set()
+
+    def wait() -> None:
+        with served.turn_to_decode(Call(WAIT_S, is_connected=is_connected)):
+            pytest.fail("there was no turn")
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait)
+        wait_until(lambda: len(looks) >= 2 or waiting.done(), 10)  # it looks again and again
+        assert not waiting.done()
+        hung_up.set()
+        with pytest.raises(ClientGone):
+            waiting.result(10)
 
 
 def test_a_turn_that_comes_too_late_is_given_back(served: Served) -> None:
