@@ -94,7 +94,7 @@ class Access:
         if settings.insecure:
             _log.warning("insecure: whoever reaches %s may change the index", settings.host)
             return cls(hosts=None)
-        if not _is_loopback(settings.host):
+        if not is_loopback(settings.host):
             raise SettingsError(
                 f"host {settings.host!r} can be reached from other machines, and without keys "
                 "everybody there could change the index: name a file of keys (--keys FILE, "
@@ -150,14 +150,19 @@ def _challenge(response: Response) -> Response:
 
 
 def _require_host(hosts: frozenset[str], request: Request) -> None:
-    # As it was sent: request.host would put the server's own name where there is none.
-    sent = request.environ.get("HTTP_HOST", "")
-    name = _bare(sent if sent.endswith("]") else sent.rpartition(":")[0] or sent)
-    if name not in hosts and not _is_loopback_name(name):
+    if not is_own_host(hosts, request):
         raise ForeignHost(
             "the header Host names another server than this one: ask for it as localhost or "
             "127.0.0.1; to serve other names, start it with keys (docs/keys.md)"
         )
+
+
+def is_own_host(hosts: frozenset[str], request: Request) -> bool:
+    """Whether the header Host is one of ``hosts`` or loopback, and no name that DNS answers for."""
+    # As it was sent: request.host would put the server's own name where there is none.
+    sent = request.environ.get("HTTP_HOST", "")
+    name = _bare(sent if sent.endswith("]") else sent.rpartition(":")[0] or sent)
+    return name in hosts or _is_loopback_name(name)
 
 
 def _require_own_page(request: Request) -> None:
@@ -167,8 +172,8 @@ def _require_own_page(request: Request) -> None:
         site = "cross-site"
     if site not in _SAME_SITE:
         raise ForeignOrigin(
-            "this was sent by the page of another site; without keys only the server's own page "
-            "may ask (docs/keys.md)"
+            "this was sent by the page of another site, or a proxy changed the header Host, which "
+            "it must pass on; without keys only the server's own page may ask (docs/keys.md)"
         )
 
 
@@ -178,7 +183,7 @@ def _is_own(origin: str, host: str) -> bool:
     return bool(authority) and authority == host.lower()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether listening on ``host`` is listening on loopback addresses alone.
 
     Raises SettingsError where it means no address at all.

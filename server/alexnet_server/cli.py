@@ -19,7 +19,8 @@ _EPILOG = """examples:
 Every flag is also a variable (--request-timeout-s: ALEXNET_REQUEST_TIMEOUT_S); the flag wins, an
 unknown variable is refused.
 exit codes: 0 stopped, what had come answered, 1 could not start (the message says why), 2 usage,
-130 stopped by Ctrl-C while starting, 143 or 130 at a second SIGTERM or Ctrl-C while stopping
+3 stopped, but not all was answered in time, 130 stopped by Ctrl-C while starting, 143 or 130 at a
+second SIGTERM or Ctrl-C while stopping
 """
 
 

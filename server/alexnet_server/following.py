@@ -21,6 +21,7 @@ from alexnet_server.errors import (
 from alexnet_server.index.pictures import PictureIndex
 
 PERIOD_S = 1.0  # between two looks while all is well
+_END_S = 5.0  # that a look may take at the end; Triton may hang in it
 _SOON_S = 0.25  # while something is awaited
 _AGAIN_S = 10.0  # before a deploy that was refused is looked at again: it may have been repaired
 _log = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Following:
         self._is_closed.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_END_S)
         self._drop_next()
         self._held.deployed.close()
 

@@ -31,6 +31,7 @@ class Gauges(Collector):
         self._served = served
         self._dropped_lines = dropped_lines
         self._index_size = IndexSize(served)
+        self._version = metadata.version("alexnet-server")  # looked up on the disk each time
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not read anything yet."""
@@ -57,7 +58,7 @@ class Gauges(Collector):
         yield _info(
             "alexnet_build_info",
             "The software; always 1.",
-            {"version": metadata.version("alexnet-server"), "python": platform.python_version()},
+            {"version": self._version, "python": platform.python_version()},
         )
 
     def _gates(self) -> Iterator[Metric]:

@@ -133,11 +133,15 @@ class Listening:
             for one in self._connections():
                 if one.request is not None and not one.requests and one.request.is_late(now_s):
                     one.will_close = True
+                # Not will_close: a socket that takes no byte is never written to again.
+                if one.total_outbufs_len and time.time() - one.last_activity > _IDLE_S:
+                    one.handle_close()
             self._make_room()
 
     def _make_room(self) -> None:
         """Close those that have been idle longest, where new ones would soon have to wait."""
-        idle = [one for one in self._connections() if one.is_idle()]
+        still_s = time.time() - _STALLED_S  # waitress' clock
+        idle = [one for one in self._connections() if one.is_idle_since(still_s)]
         over = len(self._connections()) - _ROOMY_CONNECTIONS
         for one in sorted(idle, key=lambda one: one.last_activity)[: max(0, over)]:
             one.will_close = True

@@ -59,7 +59,7 @@ class LogWriter(logging.Handler):
         """Have the record written, or counted as dropped."""
         try:
             self._lines.put_nowait(f"{self.format(record)}\n".encode())
-        except queue.Full:
+        except Exception:  # noqa: BLE001 (a record that cannot be written must stop no request)
             self.dropped += 1
 
     def close(self) -> None:

@@ -10,11 +10,12 @@ import os
 import socket
 import threading
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from waitress import create_server
 
+from alexnet_server.access import is_loopback, is_own_host
 from alexnet_server.readiness import unreadiness
 from alexnet_server.served import Served
 from alexnet_server.wire import Connection
@@ -66,6 +67,16 @@ def operator_app(served: Served, registry: CollectorRegistry) -> Flask:
     """The three endpoints; every other path is 404."""
     app = Flask("alexnet_server.operator", static_folder=None)
 
+    host = served.settings.metrics_host
+    is_local = is_loopback(host)
+
+    @app.before_request
+    def _refuse_rebound() -> tuple[dict[str, str], int] | None:
+        # A page of another site may have its own name point here (DNS rebinding).
+        if is_local and not is_own_host(frozenset({host}), request):
+            return {"status": "ask for this server as localhost or 127.0.0.1"}, 403
+        return None
+
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -91,5 +102,5 @@ def _listening(host: str, port: int) -> socket.socket:
         said = os.strerror(number).lower() if number > 0 else str(error)
         raise OSError(
             f"cannot listen on {host}:{port} for /metrics: {said}; choose another --metrics-port "
-            "or --metrics-host"
+            "(0 takes a free one; it is --port + 1 where none is given) or --metrics-host"
         ) from error

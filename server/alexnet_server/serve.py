@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from alexnet_server.request_log import log_request
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 
+UNFINISHED = 3  # exit code: told to stop, and not all was answered in time
 OnPass = Callable[[int, float], None]
 
 
@@ -85,15 +88,19 @@ def _listen(served: Served, metrics: Metrics, bound: socket.socket) -> None:
         operator.start()
         served.deploys.start()
         listening.run()
-        listening.drain((served.work, served.reading), served.settings.drain_s)
+        left = listening.drain((served.work, served.reading), served.settings.drain_s)
         listening.close()
     finally:
         operator.close()  # last, so that who looks sees the end
+    if left:  # their threads still use the network and the index, which cannot be closed then
+        logging.shutdown()
+        os._exit(UNFINISHED)
 
 
 def _announce(served: Served, port: int, operator_port: int) -> None:
     url = url_of(served.settings.host, port)
     metrics_url = f"{url_of(served.settings.metrics_host, operator_port)}/metrics"
+    key = "" if served.settings.keys is None else "-H 'Authorization: Bearer KEY' "
     with served.deploys.hold() as now:
         manifest = now.repository.manifest
         state = "ready" if now.engine.ready() else "not ready: pictures get 503 until it is"
@@ -106,7 +113,8 @@ def _announce(served: Served, port: int, operator_port: int) -> None:
             f"index    {served.settings.index_path}: {describe_index(now)}",
             f"metrics  {metrics_url}",
             f"serving  {url}   (Ctrl-C stops)",
-            f"try      curl -F image=@picture.jpg {url}/classify",
+            f"try      curl {key}-F image=@picture.jpg {url}/classify",
+            f"docs     {url}/docs",
         )
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()

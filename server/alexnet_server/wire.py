@@ -151,13 +151,13 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     task_class = Answering
     error_task_class = Refusing
 
-    def is_idle(self) -> bool:
-        """Whether it only waits for its next request, having had one answered."""
+    def is_idle_since(self, since_s: float) -> bool:
+        """Whether it only waits for its next request, having had one answered before then."""
         return bool(
             self.request is None
             and not self.requests
             and not self.total_outbufs_len
-            and self.last_activity > self.creation_time
+            and self.creation_time < self.last_activity < since_s
         )
 
     def received(self, data: bytes) -> bool:

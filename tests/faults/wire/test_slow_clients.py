@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import psutil
 import pytest
 
 from alexnet_server.listening import MAX_CONNECTIONS
@@ -107,6 +108,24 @@ def test_probes_are_answered_though_every_connection_is_taken(server: RunningSer
     with connections(server.port, MAX_CONNECTIONS + 20, b"GET /li"):
         address = line.split()[1].removesuffix("/metrics")
         assert httpx.get(f"{address}/livez", timeout=WAIT_S).status_code == 200
+
+
+@in_full
+def test_who_does_not_read_is_let_go(server: RunningServer) -> None:
+    """Neither its connection nor a thread is held by answers that nobody takes."""
+    asked = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.port, buffer_bytes=4096)) for _ in range(8)]
+        for wire in wires:
+            wire.send(asked * 8)
+        ports = {wire.socket.getsockname()[1] for wire in wires}
+
+        def held() -> set[int]:
+            found = psutil.Process(server.process.pid).net_connections("tcp")
+            return {one.raddr.port for one in found if one.raddr} & ports
+
+        wait_until(lambda: held() == ports)
+        wait_until(lambda: not held())
 
 
 @in_full

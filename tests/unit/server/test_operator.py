@@ -52,6 +52,12 @@ def operator(serving: Served) -> Iterator[httpx.Client]:
     assert not [one for one in threading.enumerate() if one.name == "operator"]
 
 
+def test_a_name_that_dns_could_answer_for_is_refused(operator: httpx.Client) -> None:
+    for path in ("/metrics", "/livez", "/readyz"):
+        assert operator.get(path, headers={"Host": "rebound.example:8081"}).status_code == 403
+        assert operator.get(path, headers={"Host": "localhost:8081"}).status_code == 200
+
+
 def test_three_paths_and_no_other(operator: httpx.Client) -> None:
     assert operator.get("/livez").json() == {"status": "alive"}
     assert operator.get("/readyz").json() == {"status": "ready"}
