@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,13 @@ def root(deployed: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def refused(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Refusals:
+) -> Iterator[Refusals]:
     """What ``verify`` and ``serve`` say; a server that would listen fails the test."""
 
     def listen(*_: object, **__: object) -> None:
         raise AssertionError("the server would have listened")
 
-    monkeypatch.setattr(serving, "create_server", listen)
+    monkeypatch.setattr(serving, "Listening", listen)
     index = f"sqlite:///{tmp_path}/index.sqlite"
 
     def ask() -> list[str]:
@@ -42,7 +43,7 @@ def refused(
         said = []
         for main, arguments in (
             (cli.main, ["verify", *at]),
-            (server_cli.main, ["serve", *at, "--index", index]),
+            (server_cli.main, ["serve", *at, "--index", index, "--port", "0"]),
         ):
             assert main(arguments) == 1
             printed = capsys.readouterr()
@@ -51,4 +52,7 @@ def refused(
             said.append(printed.err)
         return said
 
-    return ask
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield ask
+    for number, handler in before.items():  # serving changes what ends the process
+        signal.signal(number, handler)
