@@ -28,7 +28,7 @@ def root(deployed: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refused(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Refusals]:
     """What ``verify`` and ``serve`` say; a server that would listen fails the test."""
 
@@ -46,7 +46,7 @@ def refused(
             (server_cli.main, ["serve", *at, "--index", index, "--port", "0"]),
         ):
             assert main(arguments) == 1
-            printed = capsys.readouterr()
+            printed = capfd.readouterr()
             assert printed.out == ""
             assert printed.err.count("\n") == 1
             said.append(printed.err)
