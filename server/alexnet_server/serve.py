@@ -112,9 +112,9 @@ def _announce(served: Served, port: int, operator_port: int) -> None:
             "train    your own: make serve DATA=path/to/folders, or alexnet-train fit",
             f"index    {served.settings.index_path}: {describe_index(now)}",
             f"metrics  {metrics_url}",
+            f"docs     {url}/docs",
             f"serving  {url}   (Ctrl-C stops)",
             f"try      curl {key}-F image=@picture.jpg {url}/classify",
-            f"docs     {url}/docs",
         )
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()

@@ -58,7 +58,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     def received(self, data: bytes) -> int:
         """Take what belongs to this request; returns how many bytes that was."""
         consumed: int = super().received(data)
-        if self.chunked and not self.completed and self._framing_bytes() > _MOST_FRAMING_BYTES:
+        if self.chunked and self._framing_bytes() > _MOST_FRAMING_BYTES:
             self.error = BadRequest("the chunks have more framing than content")
             self.completed = True
         if self.completed:

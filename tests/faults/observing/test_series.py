@@ -86,5 +86,6 @@ def test_a_taken_metrics_port_ends_the_start_with_one_clear_line(
     assert done.returncode == 1
     assert done.stderr == (
         f"alexnet-server: cannot listen on 127.0.0.1:{port} for /metrics: address already in "
-        "use; choose another --metrics-port or --metrics-host\n"
+        "use; choose another --metrics-port (0 takes a free one; it is --port + 1 where none is "
+        "given) or --metrics-host\n"
     )
