@@ -53,7 +53,7 @@ test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults
 	$(BIN)/pytest --ignore tests/unit --ignore tests/faults
 
-# The fault tests of the server in full, where `make test` takes a sample (at most 20 minutes).
+# The fault tests of the server in full, where `make test` takes a sample.
 faults: $(READY)
 	FAULTS=all $(BIN)/pytest --timeout 1200 --numprocesses 2 --dist loadfile tests/faults
 
