@@ -77,8 +77,9 @@ class LogWriter(logging.Handler):
                 while line:
                     line = line[os.write(self._descriptor, line) :]
             except OSError:  # stderr is closed, or its disk is full
-                with self.lock or threading.Lock():
-                    self.dropped += 1
+                self.acquire()  # as who calls emit has done
+                self.dropped += 1
+                self.release()
 
 
 @contextmanager

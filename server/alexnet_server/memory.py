@@ -15,8 +15,7 @@ def return_memory() -> None:
 
     glibc begins so by itself, but raises the limit to the largest block it ever saw freed, up to
     32 MiB (mallopt(3)); loading a model does that.  Every thread's heap then keeps what its largest
-    picture took: measured with 12 pictures of 24 megapixels, 3.0 GB in place of
-    1.0.  Other C
+    picture took: measured with 12 pictures of 24 megapixels, 3.0 GB in place of 1.0.  Other C
     libraries than glibc are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None

@@ -6,14 +6,13 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 
 from alexnet_repository.files import deployed
 from alexnet_server.access import Access
 from alexnet_server.app import create_app
 from alexnet_server.deployed import EngineOf, open_deployed
-from alexnet_server.engine.batching import Batch, BatchingEngine
+from alexnet_server.engine.batching import Batch, BatchingEngine, OnPass
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following, describe_index
@@ -28,7 +27,6 @@ from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 
 UNFINISHED = 3  # exit code: told to stop, and not all was answered in time
-OnPass = Callable[[int, float], None]
 
 
 def serve(settings: Settings) -> None:

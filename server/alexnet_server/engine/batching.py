@@ -18,6 +18,7 @@ from alexnet_server.errors import BackendFailed, BadModelOutput, RequestError, S
 
 # How often a request in line looks whether its client is still there: one that is not makes room.
 _LOOK_S = 0.1
+OnPass = Callable[[int, float], None]
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +83,7 @@ class BatchingEngine:
         self,
         network: Network,
         batch: Batch,
-        on_pass: Callable[[int, float], None] = lambda views, seconds: None,
+        on_pass: OnPass = lambda views, seconds: None,
     ) -> None:
         self.network = network
         self._batch = batch
