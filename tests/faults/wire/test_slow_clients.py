@@ -20,9 +20,11 @@ from tests.waiting import wait_until
 
 STALLED, DRIPPING = 400, 50
 ASKED, ROUNDS = 100, sized(1, 3)
-# Both are medians of few rounds on a machine that does other things: 2 is what must hold on a
-# quiet one, and what a server that gives such a client a thread misses by a factor of hundreds.
 MOST_TIMES_IDLE = 2
+# A 99th percentile beside other tests is mostly theirs: only the whole suite compares two, and of
+# several rounds the quietest.  What a server that gives such clients a thread each misses is the
+# first: its threads are all taken, and nobody is answered.
+MOST_S = 5
 LEAST_S = 0.02
 
 
@@ -70,8 +72,9 @@ def test_450_slow_clients_slow_nobody_down(server: RunningServer, picture: bytes
             finally:
                 is_over.set()
                 dripping.join()
-    idle, beside = statistics.median(idle_s), statistics.median(beside_s)
-    assert beside < MOST_TIMES_IDLE * idle + LEAST_S, (idle_s, beside_s)
+    assert max(beside_s) < MOST_S
+    if ROUNDS > 1:
+        assert min(beside_s) < MOST_TIMES_IDLE * min(idle_s) + LEAST_S, (idle_s, beside_s)
 
 
 def test_beyond_the_limit_of_connections_the_next_waits_its_turn(server: RunningServer) -> None:
