@@ -32,7 +32,9 @@ from tests.load.report import Report, Times
 from tests.narrow_repository import deploy_narrow
 from tests.running_server import running_server
 
-FIXED = 200  # pictures a second
+FIXED = 200  # pictures a second, one after the other
+# A place in line is 5 ms beside the fixed backend: 8 of them, and the last waits 40 ms.
+FIXED_GATE = 8
 GATE = 16
 _HALF_SECONDS = 10.0
 _NOBODY = Times(0, 0.0, 0.0, 0.0)
@@ -56,7 +58,7 @@ def main() -> None:
     result = {
         "machine": machine(),
         "versions": {name: version(name) for name in ("onnxruntime", "waitress", "flask")},
-        "gate": GATE,
+        "gates": {"fixed_backend": FIXED_GATE, "real_engine": GATE},
         "fixed_backend": fixed,
         "real_engine": real,
     }
@@ -82,7 +84,7 @@ def _arguments() -> argparse.Namespace:
 def _fixed(folder: Path) -> Iterator[Offering]:
     fake = RunningFake(deploy_narrow(folder))
     fake.start()
-    flags = ("--engine", f"triton://127.0.0.1:{fake.port}", "--max-requests", str(GATE))
+    flags = ("--engine", f"triton://127.0.0.1:{fake.port}", "--max-requests", str(FIXED_GATE))
     try:
         with running_server(folder / "repository", folder / "fixed.sqlite", *flags) as server:
             fake.switch(pictures_per_s=FIXED)

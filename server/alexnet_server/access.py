@@ -102,6 +102,10 @@ class Access:
             )
         return cls(hosts=frozenset({_bare(settings.host)}))
 
+    def knows(self, authorization: str) -> bool:
+        """Whether no key is asked for, or the header Authorization has one that is known."""
+        return self._keys is None or _held(self._keys, authorization) is not Right.NONE
+
     def require(self, request: Request) -> None:
         """Let ``request`` pass.
 
@@ -132,8 +136,7 @@ def _require_right(keys: Keys, request: Request) -> None:
     right = needed(request)
     if right is Right.NONE:
         return
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    held = keys.right(key.lstrip(" ")) if scheme.lower() == "bearer" else Right.NONE
+    held = _held(keys, request.headers.get("Authorization", ""))
     if held is Right.NONE:
         after_this_request(_challenge)
         raise KeyMissing(
@@ -142,6 +145,11 @@ def _require_right(keys: Keys, request: Request) -> None:
         )
     if held < right:
         raise Forbidden("this key may read but not change the index: send one that may write")
+
+
+def _held(keys: Keys, authorization: str) -> Right:
+    scheme, _, key = authorization.partition(" ")
+    return keys.right(key.lstrip(" ")) if scheme.lower() == "bearer" else Right.NONE
 
 
 def _challenge(response: Response) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from flask import Flask, Request, Response, g, request
@@ -20,6 +20,8 @@ _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 _LOOKING = ("GET", "HEAD", "OPTIONS")
+_UNGATED = ("about",)  # what must be answered at all times
+ADMISSION = "alexnet.admission"  # the place in the WSGI environment of one given at the door
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,18 @@ def register(app: Flask, served: Served, observers: tuple[Observer, ...]) -> Non
 
     @app.before_request
     def _come() -> None:
-        g.call = call = _named(request, served.settings.request_timeout_s)
+        is_gone = request.environ.get("waitress.client_disconnected", bool)
+        g.call = call = named(
+            lambda name: request.headers.get(name, ""),
+            served.settings.request_timeout_s,
+            lambda: not is_gone(),
+        )
         g.code = ""
         served.access.require(request)
+        call.admission = request.environ.get(ADMISSION)  # it may have come in by the door
         gate = _gate(served, request)
         if gate is not None:
-            call.admission = gate.enter()
+            call.admission = call.admission or gate.enter()
             call.facts["in_flight"] = gate.requests
 
     @app.after_request
@@ -59,7 +67,7 @@ def register(app: Flask, served: Served, observers: tuple[Observer, ...]) -> Non
         call: Call = g.call
         seconds = time.monotonic() - call.began_s
         response.headers["X-Request-Id"] = call.request_id
-        response.headers["Server-Timing"] = _server_timing(call, seconds)
+        response.headers["Server-Timing"] = server_timing(call, seconds)
         route = "unmatched" if request.url_rule is None else request.url_rule.rule
         outcome = Outcome(
             method=request.method,
@@ -86,29 +94,38 @@ def this_call() -> Call:
     return call
 
 
-def _named(request: Request, timeout_s: float) -> Call:
-    asked = request.headers.get("X-Request-Id", "")
-    sent = request.headers.get("traceparent", "")
-    is_gone = request.environ.get("waitress.client_disconnected", bool)
+def named(
+    header: Callable[[str], str], timeout_s: float, is_connected: Callable[[], bool] = lambda: True
+) -> Call:
+    """The Call of a request; ``header`` gives what it has under a name, "" where there is none."""
+    asked, sent = header("X-Request-Id"), header("Traceparent")
     return Call(
         timeout_s=timeout_s,
         request_id=asked if _REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex,
         traceparent=sent if _TRACEPARENT.fullmatch(sent) else None,
-        is_connected=lambda: not is_gone(),
+        is_connected=is_connected,
     )
+
+
+def gated(app: Flask) -> Iterator[str]:
+    """The paths of ``app`` to which a POST needs a place at the gate of the work."""
+    for rule in app.url_map.iter_rules():
+        is_asked = "POST" in (rule.methods or ()) and not rule.arguments
+        if is_asked and rule.endpoint.partition(".")[0] not in _UNGATED:
+            yield rule.rule
 
 
 def _gate(served: Served, request: Request) -> Gate | None:
     """The gate before an endpoint; none before those that must answer at all times."""
     if request.endpoint == "about.model":
         return served.reading
-    if request.blueprint in (None, "about"):
+    if request.blueprint is None or request.blueprint in _UNGATED:
         return None
     is_reading = request.blueprint == "images" and request.method in _LOOKING
     return served.reading if is_reading else served.work
 
 
-def _server_timing(call: Call, seconds: float) -> str:
+def server_timing(call: Call, seconds: float) -> str:
     """The header Server-Timing (W3C Server Timing, section 3), in milliseconds."""
     spans = call.spans_s | {"total": seconds}
     return ", ".join(f"{name};dur={1000 * spent:.1f}" for name, spent in spans.items())

@@ -21,8 +21,9 @@ from typing import Any
 from waitress import create_server, wasyncore
 
 from alexnet_server.admission import Gate
+from alexnet_server.door import Door, Entering
 from alexnet_server.settings import Limits, Settings
-from alexnet_server.wire import Connection
+from alexnet_server.wire import IDENT
 
 MAX_CONNECTIONS = 500
 MAX_HEADER_BYTES = 16 * 1024
@@ -72,14 +73,23 @@ class Listening:
     """``application`` under waitress on the socket ``bound``, which it closes at the end."""
 
     def __init__(
-        self, application: Callable[..., Any], bound: socket.socket, settings: Settings
+        self,
+        application: Callable[..., Any],
+        door: Door,
+        bound: socket.socket,
+        settings: Settings,
     ) -> None:
         _allow_files(_FILES_A_CONNECTION * MAX_CONNECTIONS)
+        door.set_thread_count(settings.threads)
         self._server = create_server(
-            application, sockets=[bound], **_adjustments(settings), **_proxy(settings)
+            application,
+            _dispatcher=door,
+            sockets=[bound],
+            **_adjustments(settings),
+            **_proxy(settings),
         )
         self._server.is_stopping = False
-        self._server.channel_class = Connection
+        self._server.channel_class = Entering
         self._is_told = False
         self._looked_s = 0.0
 
@@ -127,6 +137,9 @@ class Listening:
 
     def _turn(self, wait_s: float) -> None:
         wasyncore.loop(wait_s, use_poll=True, map=self._server._map, count=1)
+        # waitress takes one new connection a turn, and a turn is as long as all that came in it
+        while self._server.readable() and self._is_awaited():
+            self._server.handle_accept()
         now_s = time.monotonic()
         if now_s - self._looked_s >= _LOOK_S:
             self._looked_s = now_s
@@ -154,7 +167,7 @@ class Listening:
                     if not _is_busy(one):
                         one.handle_close()
 
-    def _connections(self) -> list[Connection]:
+    def _connections(self) -> list[Entering]:
         return list(self._server.active_channels.values())
 
     def _is_awaited(self) -> bool:
@@ -196,7 +209,6 @@ def waitress_limit(limits: Limits) -> int:
 
 def _adjustments(settings: Settings) -> dict[str, Any]:
     return {
-        "threads": settings.threads,
         "channel_timeout": _IDLE_S,
         "cleanup_interval": int(_LOOK_S),
         "recv_bytes": 64 * 1024,  # a photo in two or three turns of the loop
@@ -205,7 +217,7 @@ def _adjustments(settings: Settings) -> dict[str, Any]:
         "max_request_header_size": MAX_HEADER_BYTES,
         "max_request_body_size": waitress_limit(settings.limits),
         "log_socket_errors": False,
-        "ident": "alexnet",
+        "ident": IDENT,
     }
 
 
@@ -220,7 +232,7 @@ def _proxy(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _is_busy(connection: Connection) -> bool:
+def _is_busy(connection: Entering) -> bool:
     """Whether something on it is still to be read, worked on or sent."""
     now_s = time.time()  # waitress' clock
     if connection.requests or connection.will_close or connection.close_when_flushed:

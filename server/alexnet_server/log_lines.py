@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 _MOST_WAITING = 2_000  # lines; some 1 MB
+_MOST_AT_ONCE = 100
 _MOST_MESSAGE = 2_000  # characters
 _MOST_TRACEBACK = 8_000
 _CLOSE_S = 2.0
@@ -72,14 +73,27 @@ class LogWriter(logging.Handler):
         super().close()
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
+        is_over = False
+        while not is_over:
+            lines, is_over = self._waiting()
+            text = b"".join(lines)
             try:
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
+                while text:
+                    text = text[os.write(self._descriptor, text) :]
             except OSError:  # stderr is closed, or its disk is full
                 self.acquire()  # as who calls emit has done
-                self.dropped += 1
+                self.dropped += len(lines)
                 self.release()
+
+    def _waiting(self) -> tuple[list[bytes], bool]:
+        """Some of the lines that wait, at least one, and whether they are the last.
+
+        One write a line would take the interpreter from the requests twice for each of them.
+        """
+        lines: list[bytes | None] = [self._lines.get()]
+        while lines[-1] is not None and len(lines) < _MOST_AT_ONCE and not self._lines.empty():
+            lines.append(self._lines.get_nowait())
+        return [line for line in lines if line is not None], lines[-1] is None
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask, Response, current_app, g, json
 from werkzeug.exceptions import HTTPException
 
@@ -24,16 +26,21 @@ _TOO_LARGE = (
 )
 
 
-def problem(status: int, code: str, title: str, detail: str) -> Response:
+def document(status: int, code: str, title: str, detail: str, request_id: str) -> dict[str, Any]:
     """A problem document; ``type`` is a URN made of the code."""
-    body = {
+    return {
         "type": f"urn:alexnet:problem:{code}",
         "title": title,
         "status": status,
         "detail": detail,
         "code": code,
-        "request_id": this_call().request_id,
+        "request_id": request_id,
     }
+
+
+def problem(status: int, code: str, title: str, detail: str) -> Response:
+    """The answer of a request that failed."""
+    body = document(status, code, title, detail, this_call().request_id)
     g.code = code
     return Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
 

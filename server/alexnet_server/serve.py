@@ -11,7 +11,9 @@ from functools import partial
 from alexnet_repository.files import deployed
 from alexnet_server.access import Access
 from alexnet_server.app import create_app
+from alexnet_server.arrival import gated
 from alexnet_server.deployed import EngineOf, open_deployed
+from alexnet_server.door import Door
 from alexnet_server.engine.batching import Batch, BatchingEngine, OnPass
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
@@ -79,8 +81,11 @@ def _engine_of(settings: Settings, triton: Triton | None, on_pass: OnPass) -> En
 def _listen(served: Served, metrics: Metrics, bound: socket.socket) -> None:
     operator = OperatorServer(served, metrics.registry)
     try:
-        application = create_app(served, observers=(metrics.observe, log_request))
-        listening = Listening(application, bound, served.settings)
+        settings, observers = served.settings, (metrics.observe, log_request)
+        application = create_app(served, observers)
+        paths = gated(application)
+        door = Door(served.work, paths, served.access, observers, settings.trusted_proxy)
+        listening = Listening(application, door, bound, settings)
         stop_when_told(listening.stop)
         _announce(served, listening.port, operator.effective_port)
         operator.start()

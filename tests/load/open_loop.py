@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from tests.load.process_series import ProcessSeries
 from tests.load.report import Answer, Report, Spent, summary
 
-_WATCH_S = 0.05  # between two looks at an address that must answer at all times
+_WATCH_S = 0.2  # between two looks at an address that must answer at all times
 _SAMPLE_S = 0.25
 _PATIENCE_S = 30.0  # a request without an answer by then is lost
 _MOST_IDLE = 64  # connections kept for later, as a proxy before the server would
