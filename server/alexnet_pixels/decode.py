@@ -128,6 +128,13 @@ def _refuse_large(image: Image.Image, structure: Structure, limits: PixelLimits)
             f"{allowed:,} for this kind ({limits.max_pixels_reduced:,} for a baseline JPEG in one "
             f"scan, {limits.max_pixels:,} otherwise): make it smaller first"
         )
+    png_bytes = width * height * structure.bits // 8
+    if png_bytes > limits.max_png_bytes:
+        raise PictureTooLarge(
+            f"the picture is a PNG of {width}x{height} pixels with {structure.bits} bits each = "
+            f"{png_bytes:,} bytes; the limit is {limits.max_png_bytes:,}: save it in 8 bits, "
+            "without alpha, or make it smaller"
+        )
     if width * height * structure.scans > limits.max_scanned_pixels:
         raise PictureTooLarge(
             f"the picture is {width}x{height} in {structure.scans} scans; the limit is "

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 class PixelLimits:
     """Limits on the picture's header, in pixels.
 
-    24 Mpx of RGB are 72 MB decoded.  A JPEG that comes in one pass is decoded at reduced size, so
-    it may have more; of another (progressive, or a scan for each colour) all coefficients are
-    kept, and each scan goes over the whole picture: 25 scans of 24 Mpx take up to half a second.
+    24 Mpx of RGB are 72 MB decoded, and a PNG may have no more: with alpha or 16 bits it may have
+    fewer pixels, since undoing its filters goes over every byte (W3C Recommendation, section 9; the
+    slowest takes 6 ns, so 24 Mpx with both took 1.2 s).  A JPEG that comes in one pass is decoded
+    at reduced size, so it may have more; of another (progressive, or a scan for each colour) all
+    coefficients are kept, and each scan goes over the whole picture: 25 scans of 24 Mpx take up to
+    half a second.
     """
 
     max_pixels: int = 24_000_000
     max_pixels_reduced: int = 64_000_000
+    max_png_bytes: int = 72_000_000
     max_scanned_pixels: int = 600_000_000  # pixels times scans
     max_side: int = 16_384
 

@@ -19,6 +19,7 @@ from alexnet_pixels.errors import UndecodablePicture
 from alexnet_pixels.limits import STRUCTURE_LIMITS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {2: 3, 4: 2, 6: 4}  # of the colour types with more than one (PNG, section 11.2.1)
 _INFLATED_TEXT = {b"iCCP", b"iTXt", b"zTXt"}
 _JPEG = b"\xff\xd8\xff"
 _SOS, _EOI, _COM = 0xDA, 0xD9, 0xFE
@@ -37,10 +38,13 @@ class Structure:
 
     ``in_one_pass``: no more than some of its rows are in memory while it is decoded, which holds
     for a JPEG that is sequential and has all its components in one scan.
+
+    ``bits``: of a PNG's pixel; 0 of everything else.
     """
 
     scans: int = 1
     in_one_pass: bool = False
+    bits: int = 0
 
 
 class _Segment(NamedTuple):
@@ -57,7 +61,9 @@ def look(data: bytes) -> Structure:
     """
     if data.startswith(_PNG):
         _require_few_chunks(data)
-    elif data.startswith(_JPEG):
+        depth, colour = data[24:25], data[25:26]  # of the header, which is always the first chunk
+        return Structure(bits=sum(depth) * _CHANNELS.get(sum(colour), 1))
+    if data.startswith(_JPEG):
         return _jpeg(data)
     return Structure()
 

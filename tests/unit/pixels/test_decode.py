@@ -18,6 +18,7 @@ from alexnet_pixels.errors import (
     UnsupportedFormat,
 )
 from alexnet_pixels.limits import PixelLimits
+from tests.faults.pictures import png_bytes
 from tests.faults.pictures.jpeg_bytes import a_scan_a_component
 from tests.faults.pictures.png_bytes import CHANNELS, PALETTE, chunk, of_samples
 
@@ -183,6 +184,27 @@ def test_limits_are_met_exactly() -> None:
     ):
         with pytest.raises(PictureTooLarge):
             decode(data, limits)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("colour", "depth", "most"),
+    [
+        *((png_bytes.RGB, 8, 200), (png_bytes.RGBA, 8, 150), (png_bytes.RGBA, 16, 75)),
+        *((png_bytes.GREY, 16, 300), (png_bytes.GREY_ALPHA, 8, 300), (png_bytes.PALETTE, 1, 4800)),
+    ],
+)
+def test_a_png_may_have_so_many_bytes(colour: int, depth: int, most: int, interlaced: bool) -> None:
+    limits = PixelLimits(max_png_bytes=600)
+    before = png_bytes.chunk(b"PLTE", bytes(6)) if colour == png_bytes.PALETTE else b""
+    for width, is_let in ((most, True), (most + 8, False)):
+        flat = png_bytes.flat(width, 1, depth, colour, interlaced)
+        data = flat[:33] + before + flat[33:]
+        if is_let:
+            assert decode(data, limits).shape == (256, 256, 3)
+        else:
+            with pytest.raises(PictureTooLarge, match="the limit is 600"):
+                decode(data, limits)
 
 
 def test_reduced_decoding_stays_close(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
