@@ -125,7 +125,7 @@ class Listening:
         )
         wasyncore.dispatcher.close(self._server)  # the rest of it goes on
         self._turn_until(lambda: not any(map(_is_busy, self._connections())), until_s)
-        left = sum(bool(one.requests or one.total_outbufs_len) for one in self._connections())
+        left = sum(map(_is_busy, self._connections()))  # not those who do not take their answer
         if left:
             _log.warning("stopped after %g s with %d requests not answered", limit_s, left)
         return left
