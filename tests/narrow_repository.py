@@ -11,11 +11,14 @@ from alexnet_export.layers import DIALECTS
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 
 
-def deploy_narrow(folder: Path) -> Path:
-    """``repository`` in ``folder``, deployed from the run folder ``run`` beside it."""
+def deploy_narrow(folder: Path, seed: int = 2012) -> Path:
+    """``repository`` in ``folder``, deployed from the run folder ``run`` beside it.
+
+    Another ``seed`` makes another model.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(DIALECTS, NARROW.name, NARROW)
         (folder / "run").mkdir()
-        write_random_checkpoint(NARROW, folder / "run")
+        write_random_checkpoint(NARROW, folder / "run", seed)
         deploy(folder / "run", Deployment(folder / "repository"))
     return folder / "repository"

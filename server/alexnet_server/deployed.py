@@ -11,9 +11,15 @@ from alexnet_repository.files import deployed
 from alexnet_repository.repository import Repository, open_repository
 from alexnet_server.engine import Engine
 from alexnet_server.engine.triton import TritonEngine
-from alexnet_server.errors import EngineError, IndexMismatch, RequestError, StorageFailed
-from alexnet_server.index.pictures import PictureIndex, open_index
-from alexnet_server.index.records import Binding
+from alexnet_server.errors import (
+    EngineError,
+    IndexInUse,
+    IndexMismatch,
+    RequestError,
+    StorageFailed,
+)
+from alexnet_server.index import Index
+from alexnet_server.index.opening import Indexes
 
 _LOADS = 3
 EngineOf = Callable[[Repository], Engine]
@@ -29,11 +35,11 @@ class Deployed:
 
     repository: Repository
     engine: Engine
-    index: PictureIndex | RequestError
+    index: Index | RequestError
     stamp: bytes
 
-    def pictures(self) -> PictureIndex:
-        """The index.  Raises what kept it from opening (IndexMismatch or StorageFailed)."""
+    def pictures(self) -> Index:
+        """The index.  Raises IndexInUse, IndexMismatch or StorageFailed: what kept it shut."""
         if isinstance(self.index, RequestError):
             # A new one each time: a raised exception keeps its frames, and with them the uploads.
             raise type(self.index)(str(self.index))
@@ -55,11 +61,11 @@ class Deployed:
     def close(self) -> None:
         """Close the engine and the index; no request may be under way."""
         self.engine.close()
-        if isinstance(self.index, PictureIndex):
+        if not isinstance(self.index, RequestError):
             self.index.close()
 
 
-def open_deployed(root: Path, engine_of: EngineOf, index_path: Path) -> Deployed:
+def open_deployed(root: Path, engine_of: EngineOf, indexes: Indexes) -> Deployed:
     """Read, check and load what is deployed in ``root``; one that changes meanwhile is reread.
 
     Raises RepositoryError, EngineError or OSError.
@@ -68,22 +74,21 @@ def open_deployed(root: Path, engine_of: EngineOf, index_path: Path) -> Deployed
         stamp = deployed(root)
         try:
             repository = open_repository(root)
-            binding = Binding(repository.digest, repository.feature_units)
             engine = engine_of(repository)
         except (RepositoryError, EngineError, OSError):
             if deployed(root) == stamp:
                 raise
         else:
             if stamp is not None and deployed(root) == stamp:
-                index = open_pictures(index_path, binding)
+                index = open_pictures(indexes, repository)
                 return Deployed(repository, engine, index, stamp)
             engine.close()
     raise RepositoryError(f"{root} is deployed to again and again: start when that has ended")
 
 
-def open_pictures(index_path: Path, binding: Binding) -> PictureIndex | RequestError:
+def open_pictures(indexes: Indexes, repository: Repository) -> Index | RequestError:
     """The index of a model, or what keeps it from opening."""
     try:
-        return open_index(index_path, binding)
-    except (IndexMismatch, StorageFailed) as error:
+        return indexes.of(repository.digest, repository.feature_units)
+    except (IndexInUse, IndexMismatch, StorageFailed) as error:
         return error

@@ -14,6 +14,7 @@ ServerError                          raised before or while serving
     │   ├── ForeignHost       403    foreign_host         without keys: Host names another server
     │   └── ForeignOrigin     403    foreign_origin       without keys: sent by another site's page
     ├── PictureNotFound       404    picture_not_found
+    ├── IndexInUse            409    index_in_use         another process has it or makes it
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
     ├── TooManyPictures       413    too_many_pictures    pictures times views, or times k
     ├── ClientGone            499    client_gone          nobody reads it; seen in the log alone
@@ -128,6 +129,12 @@ class PictureNotFound(RequestError):
     """No picture of that id is in the index."""
 
     status, code, title = 404, "picture_not_found", "No such picture"
+
+
+class IndexInUse(RequestError):
+    """Another process keeps the pictures of this model, or fills their place."""
+
+    status, code, title = 409, "index_in_use", "Another process uses this index"
 
 
 class IndexMismatch(RequestError):

@@ -18,7 +18,6 @@ from alexnet_server.errors import (
     RequestError,
     WrongAnswers,
 )
-from alexnet_server.index.pictures import PictureIndex
 
 PERIOD_S = 1.0  # between two looks while all is well
 _END_S = 5.0  # that a look may take at the end; Triton may hang in it
@@ -230,7 +229,12 @@ class Following:
 
 def describe_index(deployed: Deployed) -> str:
     """The state of a deploy's index in one line, for the log."""
-    if not isinstance(deployed.index, PictureIndex):
+    if isinstance(deployed.index, RequestError):
         return f"not usable: {deployed.index}"
-    count = deployed.index.count()
-    return f"{count:,} pictures" if count else "empty for this model; POST /images fills it"
+    try:
+        count = deployed.index.count()
+    except RequestError as error:  # it may come to be usable later
+        return f"not usable: {error}"
+    if count:
+        return f"{count:,} pictures"
+    return "empty for this model; POST /images fills it, or alexnet-server index reindex"

@@ -19,6 +19,7 @@ from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following, describe_index
 from alexnet_server.gauges import Gauges
+from alexnet_server.index.opening import Indexes
 from alexnet_server.listening import Listening, bind, end_when_told, stop_when_told, url_of
 from alexnet_server.log_lines import LogWriter, logging_to_stderr
 from alexnet_server.memory import return_memory
@@ -47,7 +48,13 @@ def _serve(settings: Settings, log: LogWriter, bound: socket.socket) -> None:
     metrics = Metrics()
     target = settings.triton
     triton = None if target is None else Triton(target, settings.request_timeout_s)
-    deploys = _follow(settings, triton, metrics.count_pass)
+    indexes = Indexes(
+        settings.index_path or settings.index,
+        metric=settings.metric,
+        index_keys=settings.named_keys,
+        codes=settings.codes,
+    )
+    deploys = _follow(settings, indexes, triton, metrics.count_pass)
     try:
         deploys.look()  # a Triton that is there proves its model before the first request
         served = Served.of(settings, deploys, access)
@@ -55,16 +62,17 @@ def _serve(settings: Settings, log: LogWriter, bound: socket.socket) -> None:
         _listen(served, metrics, bound)
     finally:
         deploys.close()
+        indexes.close()
         if triton is not None:
             triton.close()
 
 
 def _follow(
-    settings: Settings, triton: Triton | None, on_pass: OnPass = lambda views, seconds: None
+    settings: Settings, indexes: Indexes, triton: Triton | None, on_pass: OnPass
 ) -> Following:
     root = settings.repository
     engine_of = _engine_of(settings, triton, on_pass)
-    open_next = partial(open_deployed, root, engine_of, settings.index_path)
+    open_next = partial(open_deployed, root, engine_of, indexes)
     return Following(open_next, partial(deployed, root), None if triton is None else triton.lost)
 
 
@@ -104,6 +112,7 @@ def _announce(served: Served, port: int, operator_port: int) -> None:
     url = url_of(served.settings.host, port)
     metrics_url = f"{url_of(served.settings.metrics_host, operator_port)}/metrics"
     key = "" if served.settings.keys is None else "-H 'Authorization: Bearer KEY' "
+    place = served.settings.index_path or served.settings.index
     with served.deploys.hold() as now:
         manifest = now.repository.manifest
         state = "ready" if now.engine.ready() else "not ready: pictures get 503 until it is"
@@ -113,7 +122,7 @@ def _announce(served: Served, port: int, operator_port: int) -> None:
             f"engine   {served.settings.engine}: {state}",
             f"knows    {manifest['about']}",
             "train    your own: make serve DATA=path/to/folders, or alexnet-train fit",
-            f"index    {served.settings.index_path}: {describe_index(now)}",
+            f"index    {place}: {describe_index(now)}",
             f"metrics  {metrics_url}",
             f"docs     {url}/docs",
             f"serving  {url}   (Ctrl-C stops)",

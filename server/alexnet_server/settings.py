@@ -6,18 +6,26 @@ import argparse
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from alexnet_pixels.limits import DEFAULT_LIMITS, PixelLimits
 from alexnet_server.errors import SettingsError
+from alexnet_server.index.records import METRICS
+from alexnet_server.index.where import MAX_KEYS, is_key
 
 MIB = 1024 * 1024
 _PREFIX = "ALEXNET_"
 # A name or an address, [in brackets] for IPv6; gRPC would take a path or a scheme here as well.
 _TRITON = re.compile(r"triton://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
+# PREFIX begins the names of the collections: letters, digits and _, as Milvus asks.
+_MILVUS = re.compile(
+    r"milvuss?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}/[A-Za-z_][A-Za-z0-9_]{0,63}"
+    r"(?:\?quantized=true)?",
+    re.ASCII,
+)
 _MOST_TIMEOUT_S = 600
 _MOST_REQUESTS = 256
 _SPARE_THREADS = 32
@@ -25,6 +33,8 @@ _SPARE_THREADS = 32
 _MOST_DECODERS_UNASKED = 4
 # Read by the client, which may run in the same environment.
 _OF_THE_CLIENT = {"ALEXNET_SERVER", "ALEXNET_KEY"}
+# Read where the Milvus is asked; never a flag, which everybody on the machine can read.
+MILVUS_TOKEN = "ALEXNET_MILVUS_TOKEN"  # noqa: S105 (the name of a variable)
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -62,7 +72,26 @@ class Settings:
     )
     index: str = field(
         default="sqlite:///data/index.sqlite",
-        metadata={"help": "sqlite:///RELATIVE or sqlite:////ABSOLUTE path of the index file"},
+        metadata={
+            "help": "sqlite:///RELATIVE or sqlite:////ABSOLUTE path of the index file, or "
+            "milvus://HOST:PORT/PREFIX"
+        },
+    )
+    metric: str = field(
+        default="l2",
+        metadata={"help": "distance of features, the paper's l2 or cosine; each has its own index"},
+    )
+    index_keys: str = field(
+        default="",
+        metadata={"help": "metadata keys, with commas between, that filters find by an index"},
+    )
+    originals: Path | None = field(
+        default=None,
+        metadata={"help": "folder that keeps the stored pictures' own files", "kind": Path},
+    )
+    codes: Path | None = field(
+        default=None,
+        metadata={"help": "codes.onnx of alexnet-train codes, to search by", "kind": Path},
     )
     engine: str = field(
         default="local",
@@ -124,12 +153,30 @@ class Settings:
         return self.port + 1 if self.port else 0
 
     @property
-    def index_path(self) -> Path:
-        """The index file.  Raises SettingsError on another scheme than ``sqlite:///``."""
+    def index_path(self) -> Path | None:
+        """The index file, None where the pictures are kept in a Milvus.
+
+        Raises SettingsError where ``index`` is neither.
+        """
+        if _MILVUS.fullmatch(self.index):
+            return None
         scheme, found, path = self.index.partition(":///")
         if scheme != "sqlite" or not found or not path:
-            raise SettingsError(f"index {self.index!r} must be sqlite:///PATH")
+            raise SettingsError(
+                f"index {self.index!r} must be sqlite:///PATH or milvus://HOST:PORT/PREFIX"
+            )
         return Path(path)
+
+    @property
+    def named_keys(self) -> tuple[str, ...]:
+        """The metadata keys of ``index_keys``.  Raises SettingsError where one is none."""
+        keys = tuple(key.strip() for key in self.index_keys.split(",") if key.strip())
+        if len(keys) > MAX_KEYS or not all(map(is_key, keys)):
+            raise SettingsError(
+                f"index_keys {self.index_keys!r} must be at most {MAX_KEYS} names of A-Z, a-z, "
+                "0-9, _ and -, with commas between"
+            )
+        return keys
 
     @property
     def triton(self) -> str | None:
@@ -145,9 +192,11 @@ class Settings:
         return f"{named[1]}:{named[2]}"
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Give ``parser`` a flag for every setting."""
+def add_flags(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
+    """Give ``parser`` a flag for every setting, or for those of ``names``."""
     for setting in _settable():
+        if names is not None and setting.name not in names:
+            continue
         default = "none" if setting.default is None or setting.default is False else setting.default
         given: dict[str, Any] = {"metavar": setting.name.upper()}
         if _kind(setting) is bool:
@@ -168,20 +217,22 @@ def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings
     unknown = sorted(
         name
         for name in environment
-        if name.startswith(_PREFIX) and name not in known and name not in _OF_THE_CLIENT
+        if name.startswith(_PREFIX) and name not in {*known, *_OF_THE_CLIENT, MILVUS_TOKEN}
     )
     if unknown:
         raise SettingsError(f"unknown variable {unknown[0]}; known are {', '.join(sorted(known))}")
     chosen: dict[str, Any] = {}
     for variable, setting in known.items():
-        given = getattr(flags, setting.name)
+        given = getattr(flags, setting.name, None)
         text = environment.get(variable) if given is None else given
         if text is not None:
             chosen[setting.name] = _typed(setting.name, _kind(setting), text)
     settings = Settings(**chosen)
     _require_ranges(settings)
     _require_address(settings.trusted_proxy)
-    _ = settings.index_path, settings.triton
+    if settings.metric not in METRICS:
+        raise SettingsError(f"metric must be {' or '.join(METRICS)}, not {settings.metric!r}")
+    _ = settings.index_path, settings.named_keys, settings.triton
     return settings
 
 

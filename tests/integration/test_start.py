@@ -15,6 +15,7 @@ from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.repository import Repository
 from alexnet_server.deployed import open_deployed
 from alexnet_server.engine.batching import BatchingEngine
+from alexnet_server.index.opening import Indexes
 from tests.local_engine import local_engine
 from tests.running_server import clean_environment, command, running_server
 
@@ -30,12 +31,13 @@ sys.meta_path.insert(0, Refuse())
 from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_server.app import create_app
+from alexnet_server.index.opening import Indexes
 from alexnet_server.serve import _follow
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from pathlib import Path
 settings = Settings(repository=Path(sys.argv[1]), index="sqlite:///" + sys.argv[2])
-served = Served.of(settings, _follow(settings, None))
+served = Served.of(settings, _follow(settings, Indexes(sys.argv[2]), None, lambda *_: None))
 picture = Path(sys.argv[3]).read_bytes()
 answer = create_app(served).test_client().post("/classify", data=picture)
 print(answer.status_code, sorted(set({names!r}) & {{name.split(".")[0] for name in sys.modules}}))
@@ -99,7 +101,7 @@ def test_a_deploy_during_the_start_is_read_whole(narrow_checkpoint: Path, tmp_pa
             deployed.append(deploy(other, Deployment(root))[0])
         return local_engine(repository)
 
-    now = open_deployed(root, slow, tmp_path / "index.sqlite")
+    now = open_deployed(root, slow, Indexes(tmp_path / "index.sqlite"))
     assert now.repository.digest == deployed[0]["model"]["digest"] != first["model"]["digest"]
     now.close()
 

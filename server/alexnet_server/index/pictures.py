@@ -1,260 +1,273 @@
-"""The pictures of one generation: stored, listed, deleted, and searched by distance."""
+"""The pictures of one generation of an SQLite file: stored, listed, deleted and searched."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
-import numpy as np
-import numpy.typing as npt
 
 from alexnet_server.engine import Values
 from alexnet_server.errors import PictureNotFound
+from alexnet_server.index import MOST_DELETED, Wanted, conditions, rows
+from alexnet_server.index.changes import Changes, Done
 from alexnet_server.index.database import Database
-from alexnet_server.index.generation import find_generation
-from alexnet_server.index.nearest import Candidates
+from alexnet_server.index.generation import (
+    begin_building,
+    count,
+    find_generation,
+    switch_to_live,
+)
+from alexnet_server.index.holding import Holding
+from alexnet_server.index.pairs import pairs_of
 from alexnet_server.index.records import (
     Binding,
+    Deleted,
     Neighbor,
     NewPicture,
     Page,
+    Pair,
+    Record,
     Repeat,
     StoredPicture,
     Upserted,
 )
+from alexnet_server.index.search import Search
+from alexnet_server.index.where import EVERYTHING, Where
+from alexnet_server.index.writer import Writer
 
-# SQL is put together from constant text alone; values are always bound.
-_COLUMNS = "id, content_sha256, label, metadata, created_at"
-_STORED = "<f4"  # the file is the same on every machine
-_SCAN_ROWS = 512  # 8 MiB of features at a time
 _PAGE_BYTES = 4 * 1024 * 1024  # of metadata; as Python objects it is several times as much
 
 
-class PictureIndex:
-    """The generation of an index file that one model made."""
+def _always() -> None:
+    return None
 
-    def __init__(self, database: Database, binding: Binding) -> None:
-        """Find the binding's generation, or begin an empty one.  Raises IndexMismatch."""
+
+class PictureIndex:
+    """An ``Index`` in an SQLite file; see there for its methods.
+
+    One process keeps a generation: it is claimed once there is a picture in it, or one is to be
+    written; until then nobody has it.  ``builds`` fills one that nobody else shall see before
+    ``switch``.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        binding: Binding,
+        *,
+        codes: Path | None = None,
+        builds: bool = False,
+        give_back: Callable[[PictureIndex], None] | None = None,
+        **thresholds: int,
+    ) -> None:
+        """Find the binding's generation, or begin an empty one; ``thresholds`` as of Search.
+
+        Raises IndexMismatch or StorageFailed, with ``builds`` also IndexInUse.
+        """
         self.binding = binding
         self._database = database
-        self._generation = find_generation(database, binding)
+        self._writer = writer
+        self._builds = builds
+        self._give_back = give_back
+        self._generation = writer.write(lambda connection: find_generation(connection, binding))
+        self._search = Search(database, writer, self._generation, binding, codes, **thresholds)
+        self._changes = Changes(self._generation, binding.units, self._search, writer)
+        self._holding = Holding(database, self._generation, self._on_claimed)
+        self._count = 0  # while it is held; written by the writer's thread
+        if builds:
+            self._begin_building()
 
     def upsert(
-        self, entries: list[NewPicture | Repeat], wait_s: float = math.inf
+        self, entries: Sequence[NewPicture | Repeat], wait_s: float = math.inf
     ) -> list[Upserted]:
-        """Store pictures in one transaction; on return they are durable.
+        """As ``Index``."""
+        change = partial(self._changes.upsert, entries=entries)
+        return cast("list[Upserted]", self._write(change, len(entries), wait_s))
 
-        A picture stored with the same bytes keeps its features; its label and metadata are
-        replaced where they are given.  ``wait_s`` as for Database.writing.
+    def restore(self, records: Sequence[Record], wait_s: float = math.inf) -> int:
+        """As ``Index``."""
+        change = partial(self._changes.restore, records=records)
+        return int(self._write(change, len(records), wait_s))
 
-        Raises StorageFailed, or PictureNotFound where a repeated picture was deleted or replaced
-        meanwhile; then nothing of the list is stored.
-        """
-        done = []
-        with self._database.writing(wait_s) as connection:
-            for entry in entries:
-                known = _row(connection, "content_sha256", self._generation, entry.id)
-                if isinstance(entry, NewPicture) and known != (entry.content_sha256,):
-                    self._insert(connection, entry)
-                elif known == (entry.content_sha256,):
-                    self._describe_again(connection, entry)
-                else:
-                    raise PictureNotFound(
-                        f"picture {entry.id!r} was deleted or replaced meanwhile: send it again"
-                    )
-                row = _row(connection, _COLUMNS, self._generation, entry.id)
-                assert row is not None
-                done.append(Upserted(_stored(row), created=known is None))
-        return done
+    def delete(self, ids: Sequence[str], wait_s: float = math.inf) -> int:
+        """As ``Index``."""
+        return int(self._write(partial(self._changes.delete, ids=ids), len(ids), wait_s))
 
-    def _insert(self, connection: apsw.Connection, picture: NewPicture) -> None:
-        connection.execute(
-            "INSERT INTO pictures (generation, id, content_sha256, label, metadata,"
-            " created_at, thumbnail, features) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (generation, id) DO UPDATE SET"
-            " content_sha256 = excluded.content_sha256, label = excluded.label,"
-            " metadata = excluded.metadata, created_at = excluded.created_at,"
-            " thumbnail = excluded.thumbnail, features = excluded.features",
-            (
-                self._generation,
-                picture.id,
-                picture.content_sha256,
-                picture.label,
-                _dump(picture.metadata or {}),
-                datetime.now(UTC).isoformat(timespec="seconds"),
-                picture.thumbnail,
-                picture.features.astype(_STORED).tobytes(),
-            ),
-        )
+    def delete_where(
+        self, where: Where, limit: int = MOST_DELETED, wait_s: float = math.inf
+    ) -> Deleted:
+        """As ``Index``."""
+        if where == EVERYTHING:
+            raise ValueError("a filter through which everything passes deletes nothing")
+        change = partial(self._changes.delete_where, where=where, limit=limit)
+        return cast("Deleted", self._write(change, limit, wait_s))
 
-    def _describe_again(self, connection: apsw.Connection, repeat: NewPicture | Repeat) -> None:
-        text = None if repeat.metadata is None else _dump(repeat.metadata)
-        connection.execute(
-            "UPDATE pictures SET label = coalesce(?, label), metadata = coalesce(?, metadata)"
-            " WHERE generation = ? AND id = ?",
-            (repeat.label, text, self._generation, repeat.id),
-        )
+    def _write(self, change: Callable[[apsw.Connection], Done], weight: int, wait_s: float) -> Any:  # noqa: ANN401 (what the change is for)
+        self._enter(writes=True)
+        return self._writer.write(change, self._applied, weight=weight, wait_s=wait_s).result
+
+    def _applied(self, done: Done) -> None:
+        self._count += done.more
+        self._search.applied(done.added, done.removed)
 
     def get(self, picture_id: str) -> StoredPicture:
-        """One picture.  Raises PictureNotFound."""
-        return _stored(self._one(_COLUMNS, picture_id))
+        """As ``Index``."""
+        self._enter()
+        with self._database.reading() as connection:
+            return rows.stored(self._one(connection, picture_id)[1])
 
     def thumbnail(self, picture_id: str) -> bytes:
-        """JPEG bytes.  Raises PictureNotFound."""
-        return bytes(self._one("thumbnail", picture_id)[0])
+        """As ``Index``."""
+        self._enter()
+        with self._database.reading() as connection:
+            return rows.blob(connection, "thumbnail", self._one(connection, picture_id)[0])
 
     def features(self, picture_id: str) -> Values:
-        """Features as they were stored, float32 [units].  Raises PictureNotFound."""
-        return np.frombuffer(self._one("features", picture_id)[0], _STORED)
-
-    def count(self) -> int:
-        """Number of pictures."""
-        where, values = self._where(None)
+        """As ``Index``."""
+        self._enter()
         with self._database.reading() as connection:
-            return int(
-                connection.execute(f"SELECT count(*) FROM pictures WHERE {where}", values).get  # noqa: S608
-            )
+            blob = rows.blob(connection, "features", self._one(connection, picture_id)[0])
+        return rows.as_features(blob, self.binding.units, picture_id)
 
-    def page(self, after: str, limit: int, label: str | None = None) -> Page:
-        """Up to ``limit`` pictures whose id comes after ``after``, in order of id.
-
-        Fewer where their metadata is more than 4 MiB of UTF-8; at least one where there is one.
-        """
-        where, values = self._where(label)
+    def known(self, ids: Sequence[str]) -> dict[str, str]:
+        """As ``Index``."""
+        self._enter()
         with self._database.reading() as connection:
-            select = f"SELECT {_COLUMNS} FROM pictures WHERE {where} AND id > ? ORDER BY id"  # noqa: S608
+            found = (rows.one(connection, self._generation, picture_id) for picture_id in set(ids))
+            pictures = [rows.stored(one[1]) for one in found if one is not None]
+        return {picture.id: picture.content_sha256 for picture in pictures}
+
+    def stored_contents(self, digests: Sequence[str]) -> set[str]:
+        """As ``Index``."""
+        select = "SELECT EXISTS (SELECT 1 FROM pictures WHERE content_sha256 = ?)"
+        with self._database.reading() as connection:
+            return {one for one in set(digests) if connection.execute(select, (one,)).get}
+
+    def count(self, where: Where = EVERYTHING) -> int:
+        """As ``Index``."""
+        self._enter()
+        with self._database.reading() as connection:
+            return self._counted(connection, where)
+
+    def _counted(self, connection: apsw.Connection, where: Where) -> int:
+        if where == EVERYTHING and self._holding.is_held:
+            return self._count
+        text, values = conditions.sql(where, self._generation)
+        return int(connection.execute(f"SELECT count(*) FROM pictures WHERE {text}", values).get)  # noqa: S608
+
+    def page(self, after: str, limit: int, where: Where = EVERYTHING) -> Page:
+        """As ``Index``."""
+        self._enter()
+        text, values = conditions.sql(where, self._generation)
+        select = f"SELECT {rows.COLUMNS} FROM pictures WHERE {text} AND id > ? ORDER BY id"  # noqa: S608
+        with self._database.reading() as connection:
             with closing(connection.execute(select, (*values, after))) as found:
-                rows = _first(limit, found)
+                first = _first(limit, found)
                 is_last = next(found, None) is None
-            count = connection.execute(
-                f"SELECT count(*) FROM pictures WHERE {where}",  # noqa: S608
-                values,
-            ).get
-        pictures = tuple(_stored(row) for row in rows)
-        return Page(pictures, None if is_last else pictures[-1].id, count)
+            counted = self._counted(connection, where)
+        pictures = tuple(map(rows.stored, first))
+        return Page(pictures, None if is_last else pictures[-1].id, counted)
 
-    def delete(self, picture_ids: list[str], wait_s: float = math.inf) -> int:
-        """Delete by id; returns how many there were.  ``wait_s`` as for Database.writing."""
-        with self._database.writing(wait_s) as connection:
-            before = connection.total_changes()
-            connection.executemany(
-                "DELETE FROM pictures WHERE generation = ? AND id = ?",
-                [(self._generation, picture_id) for picture_id in picture_ids],
-            )
-            return connection.total_changes() - before
-
-    def delete_label(self, label: str, wait_s: float = math.inf) -> int:
-        """Delete every picture of a label; returns how many there were."""
-        with self._database.writing(wait_s) as connection:
-            before = connection.total_changes()
-            connection.execute(
-                "DELETE FROM pictures WHERE generation = ? AND label = ?",
-                (self._generation, label),
-            )
-            return connection.total_changes() - before
+    def records(self, after: str, limit: int) -> list[Record]:
+        """As ``Index``."""
+        self._enter()
+        with self._database.reading() as connection:
+            return rows.records(connection, self._generation, self.binding.units, after, limit)
 
     def search(
         self,
         features: Values,
         k: int,
         *,
-        label: str | None = None,
+        where: Where = EVERYTHING,
         max_distance: float | None = None,
         excluding: str | None = None,
-        require_wanted: Callable[[], None] = lambda: None,
+        exact: bool = False,
+        require_wanted: Wanted = _always,
     ) -> list[Neighbor]:
-        """The ``k`` nearest pictures, nearest first, by exact Euclidean distance.
+        """As ``Index``; equal distances stand in the order in which the pictures were stored."""
+        if not self._enter():
+            return []
+        return self._search.find(
+            features,
+            k,
+            where,
+            max_distance=max_distance,
+            excluding=excluding,
+            exact=exact,
+            require_wanted=require_wanted,
+        )
 
-        ``features`` float32 [units]; ``excluding`` leaves out one id.  Equal distances stand in
-        the order in which the pictures were first stored.  ``require_wanted`` is asked again and
-        again, and what it raises ends the search.
-        """
-        candidates = Candidates(features, k, max_distance)
-        with self._database.reading() as connection:
-            # A statement that is left open would show the next reader what this one saw.
-            with closing(connection.execute(*self._scan(label, excluding))) as rows:
-                while chunk := list(islice(rows, _SCAN_ROWS)):
-                    require_wanted()
-                    keys = np.array([picture for picture, _ in chunk])
-                    candidates.offer(keys, _matrix(chunk, len(features)))
-            found = []
-            for picture, distance in candidates.nearest():
-                (row,) = connection.execute(
-                    f"SELECT {_COLUMNS} FROM pictures WHERE picture = ?",  # noqa: S608
-                    (picture,),
-                )
-                stored = _stored(row)
-                found.append(Neighbor(stored.id, distance, stored.label, stored.metadata))
-        return found
+    def pairs(
+        self, after: str, limit: int, max_distance: float, require_wanted: Wanted = _always
+    ) -> tuple[list[Pair], str | None]:
+        """As ``Index``; of more than 1,000 pictures near one, the 1,000 nearest are looked at."""
+        return pairs_of(self, after, limit, max_distance, require_wanted)
+
+    def describe(self) -> dict[str, Any]:
+        """As ``Index``."""
+        return {
+            "pictures": self.count(),
+            "metric": self.binding.metric,
+            "layer": self.binding.layer,
+            "views": self.binding.views,
+            "coder": self._search.coder() if self._holding.is_held else None,
+            "state": "building" if self._builds else "live",
+        }
+
+    def switch(self, report: dict[str, Any]) -> None:
+        """Show to everybody what was built; ``report`` is kept with it."""
+        self._writer.write(lambda connection: switch_to_live(connection, self._generation, report))
+        self._builds = False
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """As ``Index``: give it back to where it came from, or end it."""
+        if self._give_back is None:
+            self.end()
+        else:
+            self._give_back(self)
 
-    def _where(self, label: str | None) -> tuple[str, tuple[Any, ...]]:
-        if label is None:
-            return "generation = ?", (self._generation,)
-        return "generation = ? AND label = ?", (self._generation, label)
+    def end(self) -> None:
+        """Stop what runs by itself, and let another process have the generation."""
+        self._search.close()
+        self._holding.release()
 
-    def _scan(self, label: str | None, excluding: str | None) -> tuple[str, tuple[Any, ...]]:
-        where, values = self._where(label)
-        if label is None:
-            # "+" keeps SQLite from the index on (generation, id): for nearly every row it would
-            # only fetch them in another order than they lie in the file.
-            where = f"+{where}"
-        select = f"SELECT picture, features FROM pictures WHERE {where} AND id IS NOT ?"  # noqa: S608
-        return select, (*values, excluding)
+    def _enter(self, *, writes: bool = False) -> bool:
+        return self._holding.enter(writes=writes, builds=self._builds)
 
-    def _one(self, columns: str, picture_id: str) -> tuple[Any, ...]:
+    def _on_claimed(self) -> None:
         with self._database.reading() as connection:
-            row = _row(connection, columns, self._generation, picture_id)
-        if row is None:
+            self._count = count(connection, self._generation)
+        self._search.open()
+
+    def _begin_building(self) -> None:
+        try:
+            self._enter(writes=True)
+            self._writer.write(lambda connection: begin_building(connection, self._generation))
+        except BaseException:
+            self.end()
+            raise
+
+    def _one(self, connection: apsw.Connection, picture_id: str) -> tuple[int, rows.Row]:
+        found = rows.one(connection, self._generation, picture_id)
+        if found is None:
             raise PictureNotFound(f"no picture {picture_id!r} in the index")
-        return row
+        return found
 
 
-def open_index(path: Path, binding: Binding) -> PictureIndex:
-    """Open an index file for one model.  Raises IndexMismatch or StorageFailed."""
-    return PictureIndex(Database(path), binding)
-
-
-def _row(
-    connection: apsw.Connection, columns: str, generation: int, picture_id: str
-) -> tuple[Any, ...] | None:
-    return connection.execute(
-        f"SELECT {columns} FROM pictures WHERE generation = ? AND id = ?",  # noqa: S608
-        (generation, picture_id),
-    ).fetchone()
-
-
-def _first(limit: int, found: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Up to ``limit`` rows of ``_COLUMNS``, and none after ``_PAGE_BYTES`` of metadata."""
-    rows: list[tuple[Any, ...]] = []
+def _first(limit: int, found: Iterable[rows.Row]) -> list[rows.Row]:
+    """Up to ``limit`` rows of COLUMNS, and none after ``_PAGE_BYTES`` of metadata."""
+    first: list[rows.Row] = []
     metadata_bytes = 0
     for row in found:
-        rows.append(row)
-        metadata_bytes += len(row[3].encode())
-        if len(rows) == limit or metadata_bytes > _PAGE_BYTES:
+        first.append(row)
+        metadata_bytes += len(row[4].encode())
+        if len(first) == limit or metadata_bytes > _PAGE_BYTES:
             break
-    return rows
-
-
-def _matrix(chunk: list[tuple[Any, ...]], units: int) -> npt.NDArray[np.float32]:
-    joined = b"".join(features for _, features in chunk)
-    return np.frombuffer(joined, _STORED).reshape(len(chunk), units)  # [rows, units]
-
-
-def _stored(row: tuple[Any, ...]) -> StoredPicture:
-    picture_id, content_sha256, label, metadata, created_at = row
-    return StoredPicture(picture_id, content_sha256, label, json.loads(metadata), created_at)
-
-
-def _dump(metadata: dict[str, Any]) -> str:
-    return json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return first

@@ -7,10 +7,12 @@ from typing import Any
 
 from alexnet_server.engine import Values
 
+METRICS = ("l2", "cosine")
+
 
 @dataclass(frozen=True)
 class Binding:
-    """What made the features of a generation."""
+    """What made the features of a generation; ``metric`` is one of METRICS."""
 
     model_digest: str
     units: int
@@ -32,6 +34,7 @@ class NewPicture:
     metadata: dict[str, Any] | None
     thumbnail: bytes
     features: Values
+    content_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,17 @@ class Repeat:
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A stored picture without its blobs; ``created_at`` is RFC 3339 in UTC."""
+    """A stored picture without its blobs; ``created_at`` is RFC 3339 in UTC.
+
+    ``content_bytes`` is the size of the picture as it was sent, None where that was not noted.
+    """
 
     id: str
     content_sha256: str
     label: str | None
     metadata: dict[str, Any]
     created_at: str
+    content_bytes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The fields a reply shows."""
@@ -61,7 +68,17 @@ class StoredPicture:
             "label": self.label,
             "metadata": self.metadata,
             "created_at": self.created_at,
+            "bytes": self.content_bytes,
         }
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stored picture with its blobs: ``thumbnail`` JPEG bytes, ``features`` float32 [units]."""
+
+    picture: StoredPicture
+    thumbnail: bytes
+    features: Values
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ class Upserted:
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A picture and its Euclidean distance from the query's features."""
+    """A picture and its distance from the query's features, by the metric of the index."""
 
     id: str
     distance: float
@@ -89,3 +106,24 @@ class Page:
     pictures: tuple[StoredPicture, ...]
     next_cursor: str | None
     count: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures and their distance; ``other`` is the smaller id."""
+
+    id: str
+    other: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """How many pictures were deleted, and how many pass the same filter still.
+
+    ``contents`` are the ``content_sha256`` of those deleted.
+    """
+
+    deleted: int
+    left: int
+    contents: frozenset[str]

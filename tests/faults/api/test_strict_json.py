@@ -15,6 +15,7 @@ from alexnet_repository.files import deployed
 from alexnet_server.app import create_app
 from alexnet_server.deployed import open_deployed
 from alexnet_server.following import Following
+from alexnet_server.index.opening import Indexes
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from tests.faults.api.answers import strict
@@ -28,7 +29,8 @@ from tests.waiting import WAIT_S
 def app(repository: Path, tmp_path: Path) -> Iterator[Flask]:
     index = tmp_path / "index.sqlite"
     deploys = Following(
-        partial(open_deployed, repository, local_engine, index), partial(deployed, repository)
+        partial(open_deployed, repository, local_engine, Indexes(index)),
+        partial(deployed, repository),
     )
     chosen = Settings(repository=repository, index=f"sqlite:///{index}")
     yield create_app(Served.of(chosen, deploys))

@@ -15,6 +15,7 @@ from alexnet_server.deployed import open_deployed
 from alexnet_server.door import Door
 from alexnet_server.engine.batching import Batch, BatchingEngine
 from alexnet_server.following import Following
+from alexnet_server.index.opening import Indexes
 from alexnet_server.listening import Listening, bind
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
@@ -31,7 +32,7 @@ class HeldServer:
         self.outcomes: list[Outcome] = []
         engine_of = lambda _: BatchingEngine(self.network, Batch())  # noqa: E731
         self.deploys = Following(
-            partial(open_deployed, repository, engine_of, folder / "index.sqlite"),
+            partial(open_deployed, repository, engine_of, Indexes(folder / "index.sqlite")),
             partial(deployed, repository),
         )
         settings = Settings(max_requests=4, request_timeout_s=timeout_s, keys=keys)

@@ -66,10 +66,11 @@ def broken(operation: str, error: Exception) -> Iterator[Broken]:
     [
         ("write", apsw.FullError("no space left on /dev/secret")),
         ("write", apsw.IOError("input/output error on /dev/secret")),
+        ("write", apsw.ReadOnlyError("attempt to write a readonly database on /dev/secret")),
         ("sync", apsw.IOError("input/output error on /dev/secret")),
         ("read", apsw.IOError("input/output error on /dev/secret")),
     ],
-    ids=["full", "write", "sync", "read"],
+    ids=["full", "write", "read-only", "sync", "read"],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_disk_that_fails_and_comes_back(
@@ -96,11 +97,13 @@ def test_a_disk_that_fails_and_comes_back(
         assert client.get("/images").get_json()["count"] == 8
 
 
+def cap_pages(connection: apsw.Connection) -> None:
+    connection.pragma("max_page_count", connection.pragma("page_count"))
+
+
 def test_a_file_that_is_full(repository: Path, path: Path, pictures: list[bytes]) -> None:
     with application(repository, path) as (client, deploys), deploys.hold() as now:
-        with now.pictures()._database.writing() as connection:
-            pages = connection.pragma("page_count")
-            connection.pragma("max_page_count", pages)
+        now.pictures()._writer.write(cap_pages)
         stored = 0
         while (answer := client.put(f"/images/n{stored}", data=pictures[stored])).status_code < 300:
             stored += 1

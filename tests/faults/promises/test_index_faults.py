@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from alexnet_repository.repository import open_repository
 from alexnet_server.following import describe_index
+from alexnet_server.index.opening import Indexes
 from alexnet_server.index.pictures import PictureIndex
 from tests.faults.promises.app_in_process import application
 from tests.faults.promises.discretion import require_discreet
@@ -81,19 +83,22 @@ FILES: dict[str, tuple[Callable[[Path], None], set[int]]] = {
     "is text": (no_sqlite, {409}),
     "is a folder": (a_folder, {507}),
     "belongs to another program": (alter("PRAGMA application_id = 7"), {409}),
-    "is of another version": (alter("PRAGMA user_version = 2"), {409}),
+    "is of another version": (alter("PRAGMA user_version = 3"), {409}),
     "has features of another length": (alter("UPDATE generations SET units = 4095"), {409}),
-    "lost a table": (alter("DROP TABLE pictures"), {507}),
-    "lost a column": (alter("ALTER TABLE pictures DROP COLUMN thumbnail"), {507}),
+    "lost a table": (alter("DROP TABLE thumbnails"), {507}),
+    "lost a column": (alter("ALTER TABLE pictures DROP COLUMN content_bytes"), {507}),
     "has every page garbled": (garbled_pages, {507}),
     "is cut in half": (cut_in_half, {507}),
 }
-ROWS: dict[str, tuple[str, object]] = {
-    "metadata is no JSON": ("metadata", '{"path": '),
-    "metadata is empty": ("metadata", ""),
-    "features are too short": ("features", b"\x00" * 124),
-    "features are no floats": ("features", b"\x00" * 127),
-    "features are empty": ("features", b""),
+ROWS: dict[str, tuple[str, str, object]] = {
+    "metadata is no JSON": ("pictures", "metadata", '{"path": '),
+    "metadata is empty": ("pictures", "metadata", ""),
+    "another label": ("pictures", "label", "not what was said"),
+    "a label that is no UTF-8": ("pictures", "label", b"\xff\xfe"),
+    "features are too short": ("features", "features", b"\x00" * 124),
+    "features are no floats": ("features", "features", b"\x00" * 127),
+    "features are empty": ("features", "features", b""),
+    "thumbnail is another": ("thumbnails", "thumbnail", b"jpeg"),
 }
 
 
@@ -126,6 +131,23 @@ def test_a_file_that_cannot_be_used(
         assert describe_index(now).startswith("not usable: ")  # which the start prints
 
 
+def test_an_index_that_another_has(repository: Path, path: Path, pictures: list[bytes]) -> None:
+    """Told at once; and used, with no restart, once the other is gone."""
+    deployed = open_repository(repository)
+    other = Indexes(path).of(deployed.digest, deployed.feature_units)
+    assert other.count() == 6
+    with application(repository, path) as (client, deploys), deploys.hold() as now:
+        answers = ask_everything(client, pictures[9])
+        refused = [one for one in answers if one.what != "GET /model"]
+        for one in refused:
+            said = require_discreet(one.status, one.body, str(path.parent), "index.sqlite")
+            assert (one.status, said["code"]) == (409, "index_in_use"), one.what
+        assert describe_index(now).startswith("not usable: another process")
+        assert client.post("/classify", data=pictures[0]).status_code == 200  # goes on
+        other.close()
+        assert client.get("/images").get_json()["count"] == 6
+
+
 @pytest.mark.parametrize("state", ROWS)
 def test_a_row_that_cannot_be_used(
     state: str,
@@ -134,16 +156,21 @@ def test_a_row_that_cannot_be_used(
     pictures: list[bytes],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    column, value = ROWS[state]
-    alter(f"UPDATE pictures SET {column} = ? WHERE id = 'p0'", value)(path)
+    table, column, value = ROWS[state]
+    changed = "CAST(? AS TEXT)" if table == "pictures" else "?"  # of any bytes
+    alter(
+        f"UPDATE {table} SET {column} = {changed}"
+        " WHERE picture = (SELECT picture FROM pictures WHERE id = 'p0')",
+        value,
+    )(path)
     with application(repository, path) as (client, _):
         answers = ask_everything(client, pictures[9])
     refused = [one for one in answers if one.status >= 400]
     assert refused, [(one.what, one.status) for one in answers]
     for one in refused:
         said = require_discreet(one.status, one.body, str(path.parent), "index.sqlite")
-        assert one.status in (500, 507), (one.what, said)
-        assert said["request_id"] in caplog.text
+        assert (one.status, said["code"]) == (507, "storage_failed"), (one.what, said)
+    assert "the index is damaged" in caplog.text or "UnicodeDecodeError" in caplog.text
     for one in answers:
         if one.body.startswith(b"{"):
             json.loads(one.body, parse_constant=pytest.fail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import http.client
 import json
 from collections.abc import Iterator
@@ -88,7 +89,8 @@ def place(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "canary").symlink_to(outside / "canary")
     with pytest.MonkeyPatch.context() as patch:
         events = watch(patch, folder)
-        with running_server(repository, data / "index.sqlite") as server:
+        kept = ("--originals", str(data / "originals"))
+        with running_server(repository, data / "index.sqlite", *kept) as server:
             made = Place(server, outside, data, events)
             made.ask("GET", "/")  # the page's folder, and what is imported late
             assert events.seen("open"), "the server is not watched"
@@ -125,7 +127,10 @@ def test_an_id_in_a_form_or_a_body_is_no_path(place: Place, pictures: list[bytes
             assert kept.json()["metadata"] == {"path": text}  # as data, and no more
     place.require_untouched()
     names = {path.name for path in place.data.iterdir()}
-    assert names <= {"link", "x", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm"}
+    own = {f"index.sqlite{suffix}" for suffix in ("", "-wal", "-shm", ".g1.lock")}
+    assert names <= {"link", "x", "originals"} | own
+    originals = [path for path in (place.data / "originals").rglob("*") if path.is_file()]
+    assert [path.name for path in originals] == [hashlib.sha256(pictures[0]).hexdigest()]
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])

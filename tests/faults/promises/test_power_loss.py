@@ -9,6 +9,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from alexnet_server.errors import IndexMismatch, StorageFailed
+from alexnet_server.index import Index, database
 from alexnet_server.index.database import Database
-from alexnet_server.index.pictures import PictureIndex, open_index
+from alexnet_server.index.opening import Indexes
 from alexnet_server.index.records import Binding
 from tests.faults.promises.app_in_process import application
 from tests.faults.promises.disk import Disk
@@ -29,7 +31,8 @@ from tests.faults.size import sized
 
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 CUTS = sized(60, 2000)
-REQUESTS = 40
+WRITERS = 4
+REQUESTS = 12  # of each
 RATE = 0.08  # about 60 cuts in a run
 SOME_PAGES = 25  # a checkpoint so often, for many cuts inside one
 FILE = "index.sqlite"
@@ -46,28 +49,16 @@ class Change:
     after: Rows | None = None
 
 
-@dataclass(frozen=True)
-class Cut:
-    """What the disk held when the power went, the request then under way, and whether answered."""
-
-    files: dict[str, bytes]
-    change: Change
-    is_answered: bool
-
-
 @dataclass
-class Story:
-    """A client that stores, describes, replaces and deletes pictures, one request at a time."""
+class Client:
+    """Stores, describes, replaces and deletes pictures of its own, one request at a time."""
 
+    name: str
     pictures: list[bytes]
     dice: random.Random
-    cuts: list[Cut] = field(default_factory=list)
     change: Change = field(default_factory=lambda: Change({}))
 
-    def on_cut(self, files: dict[str, bytes]) -> None:
-        self.cuts.append(Cut(files, self.change, self.change.after is not None))
-
-    def tell(self, client: FlaskClient, index: PictureIndex) -> None:
+    def tell(self, client: FlaskClient, index: Index) -> None:
         for _ in range(REQUESTS):
             before = self.change.after if self.change.after is not None else self.change.before
             self.change = Change(before)
@@ -90,7 +81,7 @@ class Story:
             names, sent = [name], [given]
         else:
             count = 3 if kind == "several" else 1
-            names = self.dice.sample([f"p{number}" for number in range(20)], count)
+            names = self.dice.sample([f"{self.name}{number}" for number in range(6)], count)
             sent = self.dice.sample(self.pictures, count)
         label, metadata = f"label {self.dice.random()}", {"n": self.dice.random()}
         answer = client.post(
@@ -108,15 +99,52 @@ class Story:
         return rows
 
 
+@dataclass(frozen=True)
+class Cut:
+    """What the disk held when the power went, and each client's request; whether answered."""
+
+    files: dict[str, bytes]
+    changes: list[tuple[Change, bool]]
+
+
+@dataclass
+class Story:
+    """Several clients at once, and what cuts of the power left of what they did."""
+
+    clients: list[Client]
+    dice: random.Random
+    cuts: list[Cut] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, pictures: list[bytes], seed: int) -> Story:
+        clients = [
+            Client(letter, pictures, random.Random(f"{seed} {letter}"))
+            for letter in "abcdefgh"[:WRITERS]
+        ]
+        return cls(clients, random.Random(seed))
+
+    def on_cut(self, files: dict[str, bytes]) -> None:
+        changes = [one.change for one in self.clients]
+        self.cuts.append(Cut(files, [(one, one.after is not None) for one in changes]))
+
+    def tell(self, client: FlaskClient, index: Index) -> None:
+        with ThreadPoolExecutor(WRITERS) as pool:
+            application = client.application
+            for told in [
+                pool.submit(one.tell, application.test_client(), index) for one in self.clients
+            ]:
+                told.result()
+
+
 def _digest(picture: bytes) -> str:
     return hashlib.sha256(picture).hexdigest()
 
 
-def _blobs(index: PictureIndex, name: str) -> tuple[bytes, bytes]:
+def _blobs(index: Index, name: str) -> tuple[bytes, bytes]:
     return index.features(name).tobytes(), index.thumbnail(name)
 
 
-def _rows(index: PictureIndex) -> Rows:
+def _rows(index: Index) -> Rows:
     return {
         one.id: (one.content_sha256, one.label, one.metadata, *_blobs(index, one.id))
         for one in index.page("", 1000).pictures
@@ -125,15 +153,12 @@ def _rows(index: PictureIndex) -> Rows:
 
 @contextmanager
 def disk(story: Story, *, keeps_syncs: bool) -> Iterator[None]:
-    def checkpoint_often(connection: apsw.Connection) -> None:
-        connection.wal_autocheckpoint(SOME_PAGES)
-
     mounted = Disk(story.on_cut, story.dice, RATE, keeps_syncs=keeps_syncs)
-    apsw.connection_hooks.append(checkpoint_often)
+    usual, database.CHECKPOINT_PAGES = database.CHECKPOINT_PAGES, SOME_PAGES
     try:
         yield
     finally:
-        apsw.connection_hooks.remove(checkpoint_often)
+        database.CHECKPOINT_PAGES = usual
         mounted.unregister()
 
 
@@ -141,7 +166,7 @@ def losses(
     repository: Path, pictures: list[bytes], folder: Path, seed: int, *, keeps_syncs: bool = True
 ) -> tuple[int, list[str]]:
     """How many cuts there were, and what was wrong after which of them."""
-    story = Story(pictures, random.Random(seed))
+    story = Story.of(pictures, seed)
     folder.mkdir()
     with (
         disk(story, keeps_syncs=keeps_syncs),
@@ -166,7 +191,7 @@ def losses(
 
 def _fault(path: Path, binding: Binding, cut: Cut) -> str:
     try:
-        index = open_index(path, binding)
+        index = Indexes(path).open(binding)
     except (StorageFailed, IndexMismatch) as error:
         return str(error)
     try:
@@ -174,8 +199,8 @@ def _fault(path: Path, binding: Binding, cut: Cut) -> str:
             if (said := connection.pragma("integrity_check")) != "ok":
                 return f"integrity_check: {said}"
         rows = _rows(index)
-        if rows != cut.change.after and (cut.is_answered or rows != cut.change.before):
-            return f"{len(rows)} pictures, and not those of the last request answered"
+        if wrong := _wrong(rows, cut):
+            return wrong
         for name, row in rows.items():
             if not _finds_itself(index, name, row):
                 return f"{name} is not at distance 0 from itself"
@@ -186,7 +211,19 @@ def _fault(path: Path, binding: Binding, cut: Cut) -> str:
     return ""
 
 
-def _finds_itself(index: PictureIndex, name: str, row: Row) -> bool:
+def _wrong(rows: Rows, cut: Cut) -> str:
+    """What of ``rows`` is not as the clients left it."""
+    left = set(rows)
+    for change, is_answered in cut.changes:
+        names = {*change.before, *(change.after or {})}
+        found = {name: row for name, row in rows.items() if name in names}
+        if found != change.after and (is_answered or found != change.before):
+            return f"{len(found)} pictures, and not those of the last request answered"
+        left -= found.keys()
+    return f"{left} are nobody's" if left else ""
+
+
+def _finds_itself(index: Index, name: str, row: Row) -> bool:
     found = index.search(np.frombuffer(row[3], "<f4"), 20, max_distance=0.0)
     return name in {one.id for one in found}
 

@@ -16,6 +16,7 @@ from alexnet_server.app import create_app
 from alexnet_server.deployed import open_deployed
 from alexnet_server.errors import SettingsError
 from alexnet_server.following import Following
+from alexnet_server.index.opening import Indexes
 from alexnet_server.keys import Keys
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
@@ -37,7 +38,8 @@ def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Following]:
     folder = tmp_path_factory.mktemp("access")
     root = deploy_narrow(folder)
     following = Following(
-        partial(open_deployed, root, local_engine, folder / "index.sqlite"), partial(deployed, root)
+        partial(open_deployed, root, local_engine, Indexes(folder / "index.sqlite")),
+        partial(deployed, root),
     )
     yield following
     following.close()

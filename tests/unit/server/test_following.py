@@ -22,6 +22,7 @@ from alexnet_server.deployed import Deployed, open_deployed
 from alexnet_server.engine.batching import BatchingEngine
 from alexnet_server.errors import StorageFailed
 from alexnet_server.following import Following
+from alexnet_server.index.opening import Indexes
 from alexnet_server.index.records import NewPicture
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
@@ -60,7 +61,7 @@ def root(runs: list[Path], tmp_path: Path) -> Path:
 @pytest.fixture
 def deploys(root: Path, tmp_path: Path) -> Iterator[Following]:
     made = Following(
-        partial(open_deployed, root, local_engine, tmp_path / "index.sqlite"),
+        partial(open_deployed, root, local_engine, Indexes(tmp_path / "index.sqlite")),
         partial(deployed, root),
     )
     yield made
@@ -226,7 +227,7 @@ def test_a_look_that_fails_is_not_the_last(
         return deployed(root)
 
     index = tmp_path / "index.sqlite"
-    deploys = Following(partial(open_deployed, root, local_engine, index), stamp)
+    deploys = Following(partial(open_deployed, root, local_engine, Indexes(index)), stamp)
     deploys.start()
     wait_until(lambda: len(looks) > 1)
     deploys.close()
@@ -247,7 +248,9 @@ def test_a_deploy_that_cannot_be_opened_for_whatever_reason_is_refused_and_tried
 
     monkeypatch.setattr(following, "_AGAIN_S", 0.0)
     index = tmp_path / "index.sqlite"
-    deploys = Following(partial(open_deployed, root, engine_of, index), partial(deployed, root))
+    deploys = Following(
+        partial(open_deployed, root, engine_of, Indexes(index)), partial(deployed, root)
+    )
     deploy(runs[1], Deployment(root))
     with pytest.raises(MemoryError):
         deploys.look()
@@ -261,7 +264,7 @@ def test_a_deploy_that_cannot_be_opened_for_whatever_reason_is_refused_and_tried
 
 def test_an_index_that_cannot_be_used_is_told_again_each_time(root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    now = open_deployed(root, local_engine, tmp_path / "file" / "index.sqlite")
+    now = open_deployed(root, local_engine, Indexes(tmp_path / "file" / "index.sqlite"))
     for _ in range(2):
         with pytest.raises(StorageFailed, match="cannot be opened"):
             now.pictures()

@@ -21,6 +21,7 @@ from alexnet_server.engine.triton import triton_engine
 from alexnet_server.errors import StorageFailed
 from alexnet_server.following import Following
 from alexnet_server.gauges import Gauges
+from alexnet_server.index.opening import Indexes
 from alexnet_server.index.pictures import PictureIndex
 from alexnet_server.metrics import FAILED, SHED, Metrics
 from alexnet_server.served import Served
@@ -40,7 +41,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def following(repository: Path, index: Path, engine_of: object = local_engine) -> Following:
     return Following(
-        partial(open_deployed, repository, engine_of, index), partial(deployed, repository)
+        partial(open_deployed, repository, engine_of, Indexes(index)),
+        partial(deployed, repository),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from dataclasses import fields
 from pathlib import Path
 
+from alexnet_server.commands.reindex import add_commands
 from alexnet_server.metrics import FAILED, SHED
 from alexnet_server.request_log import SLOW_S
 from alexnet_server.settings import MIB, Limits, Settings
@@ -53,6 +55,9 @@ def test_from_when_a_request_is_slow() -> None:
 
 def test_every_flag_and_file_that_is_named_exists() -> None:
     known = {f"--{setting.name.replace('_', '-')}" for setting in fields(Settings)}
+    reindex = argparse.ArgumentParser().add_subparsers()
+    add_commands(reindex)
+    known |= set(reindex.choices["reindex"]._option_string_actions)
     others = {"--triton", "--repository"}  # alexnet-export's
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", DOCUMENT)) <= known | others
     here = Path(__file__).parents[3] / "docs"

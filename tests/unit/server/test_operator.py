@@ -15,6 +15,7 @@ from alexnet_server.deployed import open_deployed
 from alexnet_server.engine.batching import BatchingEngine
 from alexnet_server.following import Following
 from alexnet_server.gauges import Gauges
+from alexnet_server.index.opening import Indexes
 from alexnet_server.metrics import Metrics
 from alexnet_server.operator import OperatorServer
 from alexnet_server.served import Served
@@ -33,7 +34,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(repository: Path, tmp_path: Path) -> Iterator[Served]:
     index = tmp_path / "index.sqlite"
     deploys = Following(
-        partial(open_deployed, repository, local_engine, index), partial(deployed, repository)
+        partial(open_deployed, repository, local_engine, Indexes(index)),
+        partial(deployed, repository),
     )
     yield Served.of(Settings(index=f"sqlite:///{index}", metrics_port=0), deploys)
     deploys.close()

@@ -24,13 +24,17 @@ import alexnet_server
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_repository.files import deployed
+from alexnet_server import parameters as server_parameters
 from alexnet_server import problem, settings
 from alexnet_server.access import OPEN, READING
 from alexnet_server.app import create_app
 from alexnet_server.deployed import open_deployed
 from alexnet_server.errors import RequestError, picture_status
 from alexnet_server.following import Following
-from alexnet_server.routes import classify, images, search
+from alexnet_server.index import MOST_DELETED, where
+from alexnet_server.index.opening import Indexes
+from alexnet_server.index.records import METRICS
+from alexnet_server.routes import classify, duplicates, images, search
 from alexnet_server.served import Served
 from alexnet_server.settings import Limits, Settings
 from tests.local_engine import local_engine
@@ -53,7 +57,7 @@ def app(towers_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     index = tmp_path_factory.mktemp("reference") / "index.sqlite"
     chosen = Settings(repository=towers_repository, index=f"sqlite:///{index}")
     deploys = Following(
-        partial(open_deployed, towers_repository, local_engine, chosen.index_path),
+        partial(open_deployed, towers_repository, local_engine, Indexes(chosen.index_path)),
         partial(deployed, towers_repository),
     )
     yield create_app(Served.of(chosen, deploys))
@@ -287,6 +291,15 @@ def test_the_document_has_the_limits_of_the_code():
         "k": (search._K, limits.max_k),
         "limit": (images._PAGE, images._MAX_PAGE),
     }
+    assert numbers["limit"] == (duplicates._LIMIT, duplicates._MAX_LIMIT)
+    filters = known["Where"]["additionalProperties"]["oneOf"][1]["maxItems"]
+    assert (known["Where"]["maxProperties"], filters) == (where.MAX_KEYS, where.MAX_VALUES)
+    assert offered["where"]["schema"]["maxLength"] == server_parameters._MAX_WHERE_BYTES
+    texts = [one["anyOf"][0]["maxLength"] for one in (known["Scalar"], known["Bound"])]
+    assert texts == [where.MAX_TEXT] * 2
+    assert tuple(known["Range"]["properties"]) == where.RANGES
+    assert tuple(known["Metric"]["enum"]) == METRICS
+    assert f"{MOST_DELETED:,}" in PAGE
     for name, (default, most) in numbers.items():
         schema = offered[name]["schema"]
         assert (schema["default"], schema["maximum"]) == (default, most), name

@@ -17,6 +17,7 @@ from alexnet_server.deployed import open_deployed
 from alexnet_server.engine.channel import Triton
 from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following
+from alexnet_server.index.opening import Indexes
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
 from tests.fakes.running_triton import RunningFake
@@ -57,7 +58,7 @@ def backend(prepared: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.fixture
 def deploys(backend: Backend) -> Iterator[Following]:
     open_next = partial(
-        open_deployed, backend.root, partial(triton_engine, backend.triton), backend.index
+        open_deployed, backend.root, partial(triton_engine, backend.triton), Indexes(backend.index)
     )
     made = Following(open_next, partial(deployed, backend.root), backend.triton.lost)
     made.look()

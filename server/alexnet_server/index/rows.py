@@ -1,0 +1,164 @@
+"""The rows of a picture: its texts, its features and its thumbnail, each with its CRC-32."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any, Literal
+
+import apsw
+import numpy as np
+
+from alexnet_server.engine import Values
+from alexnet_server.errors import StorageFailed
+from alexnet_server.index.records import Record, StoredPicture
+
+# SQL is put together from constant text alone; values are always bound.
+COLUMNS = "id, content_sha256, content_bytes, label, metadata, created_at, crc32"
+FEATURES = np.dtype("<f4")  # the file is the same on every machine
+_RECORD = (
+    "SELECT id, content_sha256, content_bytes, label, metadata, created_at, pictures.crc32,"
+    " features, features.crc32, thumbnail, thumbnails.crc32"
+    " FROM pictures LEFT JOIN features USING (picture) LEFT JOIN thumbnails USING (picture)"
+    " WHERE generation = ? AND id > ? ORDER BY id LIMIT ?"
+)
+_RECORDS_BYTES = 16 * 1024 * 1024
+Row = tuple[Any, ...]
+Blob = Literal["features", "thumbnail"]
+_log = logging.getLogger(__name__)
+
+
+def text_crc32(*texts: str | int | None) -> int:
+    """CRC-32 of a picture's COLUMNS but the last, joined as a JSON array."""
+    return zlib.crc32(json.dumps(texts, separators=(",", ":")).encode())
+
+
+def stored(row: Row) -> StoredPicture:
+    """The picture that COLUMNS tell.  Raises StorageFailed where they are damaged."""
+    *texts, crc32 = row
+    picture_id, content_sha256, content_bytes, label, metadata, created_at = texts
+    if text_crc32(*texts) != crc32:
+        raise damaged(f"the texts of picture {picture_id!r}")
+    return StoredPicture(
+        picture_id, content_sha256, label, json.loads(metadata), created_at, content_bytes
+    )
+
+
+def sound(blob: object, crc32: object, what: str) -> bytes:
+    """``blob``, which is as it was written.  Raises StorageFailed; ``what`` is for the log."""
+    if not isinstance(blob, bytes) or zlib.crc32(blob) != crc32:
+        raise damaged(what)
+    return blob
+
+
+def damaged(what: str) -> StorageFailed:
+    """The refusal of a row that is not as it was written; the log alone says which."""
+    _log.error("the index is damaged: %s", what)
+    return StorageFailed("the index is damaged: run alexnet-server index check")
+
+
+def as_features(blob: bytes, units: int, what: str) -> Values:
+    """Features float32 [units] of a sound blob.  Raises StorageFailed on another length."""
+    if len(blob) != units * FEATURES.itemsize:
+        raise damaged(f"{what}: {len(blob)} bytes for {units} units")
+    return np.frombuffer(blob, FEATURES)
+
+
+def dump(metadata: dict[str, Any]) -> str:
+    """Metadata as it is stored."""
+    return json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def one(connection: apsw.Connection, generation: int, picture_id: str) -> tuple[int, Row] | None:
+    """The key of a picture and its COLUMNS, or None."""
+    found = connection.execute(
+        f"SELECT picture, {COLUMNS} FROM pictures WHERE generation = ? AND id = ?",  # noqa: S608
+        (generation, picture_id),
+    ).fetchone()
+    return None if found is None else (int(found[0]), found[1:])
+
+
+def blob(connection: apsw.Connection, column: Blob, key: int) -> bytes:
+    """A picture's features or thumbnail.  Raises StorageFailed where it is damaged or missing."""
+    table = {"features": "features", "thumbnail": "thumbnails"}[column]
+    found = connection.execute(
+        f"SELECT {column}, crc32 FROM {table} WHERE picture = ?",  # noqa: S608
+        (key,),
+    ).fetchone()
+    content, crc32 = found or (None, None)
+    return sound(content, crc32, f"the {column} of picture {key}")
+
+
+def records(
+    connection: apsw.Connection, generation: int, units: int, after: str, limit: int
+) -> list[Record]:
+    """Whole pictures after the id ``after``, in order of id; none after 16 MiB of them.
+
+    Raises StorageFailed where one is damaged.
+    """
+    whole: list[Record] = []
+    used_bytes = 0
+    with closing(connection.execute(_RECORD, (generation, after, limit))) as found:
+        for *texts, features, features_crc32, thumbnail, thumbnail_crc32 in found:
+            picture = stored(tuple(texts))
+            what = f"of picture {picture.id!r}"
+            content = sound(features, features_crc32, f"the features {what}")
+            small = sound(thumbnail, thumbnail_crc32, f"the thumbnail {what}")
+            values = as_features(content, units, f"the features {what}")
+            whole.append(Record(picture, small, values))
+            used_bytes += len(content) + len(small) + len(str(texts[4]))
+            if used_bytes > _RECORDS_BYTES:
+                break
+    return whole
+
+
+def insert(connection: apsw.Connection, generation: int, record: Record) -> int:
+    """Write a picture whose id is not there; returns its key, larger than all before."""
+    picture = record.picture
+    texts = (
+        picture.id,
+        picture.content_sha256,
+        picture.content_bytes,
+        picture.label,
+        dump(picture.metadata),
+        picture.created_at,
+    )
+    connection.execute(
+        f"INSERT INTO pictures (generation, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (generation, *texts, text_crc32(*texts)),
+    )
+    key = connection.last_insert_rowid()
+    features = record.features.astype(FEATURES).tobytes()
+    for table, content in (("features", features), ("thumbnails", record.thumbnail)):
+        connection.execute(
+            f"INSERT INTO {table} VALUES (?, ?, ?)",  # noqa: S608
+            (key, content, zlib.crc32(content)),
+        )
+    return key
+
+
+def describe(connection: apsw.Connection, key: int, picture: StoredPicture) -> None:
+    """Write another label and metadata of a picture that is there."""
+    metadata = dump(picture.metadata)
+    crc32 = text_crc32(
+        picture.id,
+        picture.content_sha256,
+        picture.content_bytes,
+        picture.label,
+        metadata,
+        picture.created_at,
+    )
+    connection.execute(
+        "UPDATE pictures SET label = ?, metadata = ?, crc32 = ? WHERE picture = ?",
+        (picture.label, metadata, crc32, key),
+    )
+
+
+def remove(connection: apsw.Connection, keys: Sequence[int]) -> None:
+    """Delete pictures but for their codes."""
+    bound = [(key,) for key in keys]
+    for table in ("features", "thumbnails", "pictures"):
+        connection.executemany(f"DELETE FROM {table} WHERE picture = ?", bound)  # noqa: S608
