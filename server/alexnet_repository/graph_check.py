@@ -49,16 +49,23 @@ def require_safe(path: Path, name: str) -> Ports:
         raise UnsafeGraph(
             f"{path} has {path.stat().st_size:,} bytes; a graph has at most {MAX_GRAPH_BYTES:,}"
         )
+    return require_safe_bytes(path.read_bytes(), name, str(path))
+
+
+def require_safe_bytes(
+    content: bytes, name: str, source: str, remedy: str = "deploy again from the checkpoint"
+) -> Ports:
+    """``require_safe`` of a file's ``content``, which messages call ``source``."""
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load_from_string(content)
     except DecodeError as error:
-        raise UnsafeGraph(f"{path} is not an ONNX file: {error}") from error
+        raise UnsafeGraph(f"{source} is not an ONNX file: {error}") from error
     fault = _fault(model)
     if fault:
-        raise UnsafeGraph(f"{path} {fault}; deploy again from the checkpoint")
+        raise UnsafeGraph(f"{source} {fault}; {remedy}")
     if model.graph.name != name:
         raise UnsafeGraph(
-            f"{path} holds the graph {model.graph.name!r}, not {name!r}: were two models swapped?"
+            f"{source} holds the graph {model.graph.name!r}, not {name!r}: were two models swapped?"
         )
     return Ports(_ports(model.graph.input), _ports(model.graph.output))
 
