@@ -24,6 +24,7 @@ examples:
   alexnet-train fit photos --out runs/more --from runs/photos
   alexnet-train evaluate runs/starter data/digits --views 10
   alexnet-train parity runs/starter --repository model_repository --triton localhost:8001
+  alexnet-train codes exported --out codes.onnx --bits 512
 
 The same fit command again resumes an interrupted run.  Results go to stdout, messages to stderr.
 
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_fit, _add_evaluate, _add_parity, _add_digits):
+    for add in (_add_fit, _add_evaluate, _add_parity, _add_codes, _add_digits):
         add(commands)
     return parser
 
@@ -141,6 +142,32 @@ def _add_parity(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--triton", metavar="HOST:PORT", help="a Triton that serves the repository")
 
 
+def _add_codes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "codes", _codes, "stored features -> the graph of a short code")
+    parser.add_argument(
+        "features",
+        type=Path,
+        metavar="FEATURES",
+        help="what `alexnet-server index export` wrote, or a .npy file: float32 [pictures, units]",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the ONNX graph")
+    parser.add_argument(
+        "--bits", type=int, choices=(256, 512, 1024), default=256, help="of a picture's code (256)"
+    )
+    parser.add_argument(
+        "--method",
+        choices=("autoencoder", "itq"),
+        default="autoencoder",
+        help="section 6.1's autoencoder, or turned principal components (autoencoder)",
+    )
+    parser.add_argument(
+        "--metric", choices=("l2", "cosine"), help="what is near (default: as in the index, l2)"
+    )
+    parser.add_argument("--epochs", type=int, default=40, help="of the autoencoder (40)")
+    parser.add_argument("--seed", type=int, default=0, help="(0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0 (default: auto)")
+
+
 def _add_digits(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "digits", _digits, "write scikit-learn's 1,797 digits as photos")
     parser.add_argument("out", type=Path, metavar="OUT", help="nothing is done where it exists")
@@ -205,6 +232,26 @@ def _parity(options: argparse.Namespace) -> None:
             options.checkpoint, options.repository, options.pictures, options.triton, between
         )
     print(markdown(table))
+
+
+def _codes(options: argparse.Namespace) -> None:
+    if options.epochs < 1:
+        raise RecipeError(f"--epochs is {options.epochs}; it must be 1 or more")
+    with deferred_interrupts("stopped; nothing was written") as between:
+        from alexnet_training.codes import Order, make_codes  # noqa: PLC0415
+        from alexnet_training.device import choose_device  # noqa: PLC0415
+
+        order = Order(
+            features=options.features,
+            out=options.out,
+            bits=options.bits,
+            method=options.method,
+            metric=options.metric,
+            epochs=options.epochs,
+            seed=options.seed,
+        )
+        made = make_codes(order, choose_device(options.device), between)
+    print(json.dumps({"codes": str(options.out), **made}))
 
 
 def _digits(options: argparse.Namespace) -> None:

@@ -7,7 +7,8 @@ TrainingError
 │   ├── TooFewClasses        fewer than two classes to tell apart
 │   ├── UnknownClass         a class to measure on that the network was not trained on
 │   ├── ClassNameError       a class folder whose name is not text
-│   └── UnreadablePhoto      with --strict: a photo that cannot be decoded
+│   ├── UnreadablePhoto      with --strict: a photo that cannot be decoded
+│   └── FeaturesError        features to learn codes from that cannot be read, or are too few
 ├── NoSpace                  the disk has no room for the decoded photos or the checkpoint
 ├── RecipeError              a value of the recipe outside its range
 ├── DeviceError              the device asked for is not there
@@ -24,7 +25,7 @@ class TrainingError(Exception):
 
 
 class DataError(TrainingError):
-    """Something about the photos."""
+    """Something about the photos, or about the features made of them."""
 
 
 class FolderMissing(DataError):
@@ -49,6 +50,10 @@ class ClassNameError(DataError):
 
 class UnreadablePhoto(DataError):
     """With ``--strict``: a photo that cannot be decoded."""
+
+
+class FeaturesError(DataError):
+    """Features to learn codes from that cannot be read, or are too few."""
 
 
 class NoSpace(TrainingError):
