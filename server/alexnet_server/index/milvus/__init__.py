@@ -1,0 +1,1 @@
+"""The index in a Milvus, for more pictures or more servers than one machine serves."""
