@@ -9,6 +9,7 @@
 """
 
 from alexnet_client.client import Client
+from alexnet_client.duplicates import DuplicateGroup
 from alexnet_client.errors import (
     BadPicture,
     BadRequest,
@@ -43,6 +44,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Conflict",
+    "DuplicateGroup",
     "Features",
     "FolderPicture",
     "ModelCard",

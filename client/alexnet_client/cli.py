@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alexnet_client import commands, keys
+from alexnet_client import command_options, commands, index_commands, keys
 from alexnet_client.client import DEFAULT_TIMEOUT_S, Client
 from alexnet_client.connection import DEFAULT_URL, URL_VARIABLE
 from alexnet_client.errors import ClientError, ServerUnreachable
@@ -32,6 +32,8 @@ examples:
   alexnet classify cat.jpg
   alexnet add photos/                  photos/<class>/*.jpg, the folder's name is the label
   alexnet search cat.jpg --k 5
+  alexnet delete --label shoe --where 'price<5'
+  alexnet duplicates --max-distance 4
   alexnet features photos/ --out features.npy
   alexnet --server http://gpu-box:8080 model
   alexnet --key-file ~/.alexnet-key add photos/       a server that asks for a key
@@ -44,7 +46,30 @@ _HELP = {
     ),
     "search": ("find stored pictures like these", "alexnet search cat.jpg --k 5 --label cat"),
     "add": ("put pictures, or folders of them, into the index", "alexnet add photos/"),
+    "similar": ("find stored pictures like a stored one", "alexnet similar ID --k 5"),
+    "list": ("show what is stored", "alexnet list --label shoe --where 'price>=10'"),
+    "delete": (
+        "delete stored pictures by id, by label or by their metadata",
+        "alexnet delete --label shoe --where 'price<5'",
+    ),
+    "thumbnail": ("fetch the small copy of a stored picture", "alexnet thumbnail ID --out a.jpg"),
+    "duplicates": (
+        "find stored pictures that are nearly the same, and say which to keep",
+        "alexnet duplicates --max-distance 4",
+    ),
     "model": ("show the model that is served", "alexnet model --json"),
+}
+_RUN: dict[str, Command] = {
+    "classify": commands.classify,
+    "features": commands.features,
+    "search": commands.search,
+    "add": commands.add,
+    "similar": index_commands.similar,
+    "list": index_commands.list_pictures,
+    "delete": index_commands.delete,
+    "thumbnail": index_commands.thumbnail,
+    "duplicates": index_commands.duplicates,
+    "model": commands.model,
 }
 
 
@@ -56,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     options = parser.parse_args(arguments)
+    if (problem := command_options.conflict(options)) is not None:
+        parser.error(problem)
     try:
         key = None if options.key_file is None else keys.from_file(options.key_file)
         client = Client(options.server, key=key, timeout_s=options.timeout)
@@ -110,11 +137,11 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(run=getattr(commands, name))
+        command.set_defaults(run=_RUN[name])
         # Suppressed: a default here would overwrite what was given before the command's name.
         suppress = argparse.SUPPRESS
         _add_common(command, server=suppress, key_file=suppress, timeout=suppress, json=suppress)
-        if name != "model":
+        if name in ("classify", "features", "search", "add"):
             command.add_argument(
                 "pictures", nargs="+", metavar="PICTURE", help="a picture, or a folder of them"
             )
@@ -122,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
             views = "1: the centre; 10: corners and mirrored too, slower, a little better"
             usual = None if name == "search" else 1  # the index knows what it was made with
             command.add_argument("--views", type=int, choices=(1, 10), default=usual, help=views)
-    _add_own(subparsers.choices)
+    command_options.add_to(subparsers.choices)
     return parser
 
 
@@ -151,33 +178,3 @@ def _add_common(
         help=f"for one request, its repeats included (default: {DEFAULT_TIMEOUT_S:g})",
     )
     parser.add_argument("--json", action="store_true", default=json, help="write JSON")
-
-
-def _add_own(choices: dict[str, argparse.ArgumentParser]) -> None:
-    choices["classify"].add_argument(
-        "--top-k", type=_positive, default=5, help="labels a picture (default: 5)"
-    )
-    choices["features"].add_argument(
-        "--out", type=_writable, metavar="FILE.npy", help="write float32 [pictures, 4096] here"
-    )
-    choices["search"].add_argument(
-        "--k", type=_positive, default=10, help="neighbours a picture (default: 10)"
-    )
-    choices["search"].add_argument("--label", help="only among stored pictures of this label")
-    choices["add"].add_argument(
-        "--label", help="for all (default: the name of the class folder a picture lies in)"
-    )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
-    return number
-
-
-def _writable(text: str) -> Path:
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is no file in a folder that is there")
-    return path

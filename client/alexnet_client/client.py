@@ -7,12 +7,13 @@ from typing import Self
 from alexnet_client import retry
 from alexnet_client.collection import Collection
 from alexnet_client.connection import Connection
+from alexnet_client.nearest import Nearest
 from alexnet_client.recognition import Recognition
 
 DEFAULT_TIMEOUT_S = 60.0
 
 
-class Client(Recognition, Collection):
+class Client(Recognition, Nearest, Collection):
     """A connection to one AlexNet Server; may be shared between threads.
 
     A picture is a path, bytes, or a file open in binary mode. Where several are given, in any

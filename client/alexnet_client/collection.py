@@ -1,4 +1,4 @@
-"""The collection of stored pictures: add, search, list, delete."""
+"""The collection of stored pictures: add, show, list, count, delete."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
 from alexnet_client import exchange
+from alexnet_client.conditions import as_query, given
 from alexnet_client.connection import Connection, Reply
 from alexnet_client.errors import BadPicture
 from alexnet_client.ids import checked
@@ -24,82 +22,15 @@ from alexnet_client.picture import (
     read,
     several,
 )
-from alexnet_client.results import Added, ModelRef, Neighbor, SearchResult, StoredPicture
+from alexnet_client.results import Added, ModelRef, StoredPicture
+
+MAX_DELETED_IDS = 10_000  # that one request may name
 
 
 class Collection:
-    """The calls about stored pictures; `alexnet_client.Client` adds those of the model."""
+    """The calls that change or show stored pictures; `alexnet_client.Client` adds the others."""
 
     _connection: Connection
-
-    @overload
-    def search(  # type: ignore[overload-overlap]  # a str is a path, not several
-        self,
-        pictures: Picture,
-        *,
-        k: int = ...,
-        exact: bool = ...,
-        label: str | None = ...,
-        max_distance: float | None = ...,
-        views: int | None = ...,
-    ) -> SearchResult: ...
-    @overload
-    def search(
-        self,
-        pictures: Iterable[Picture],
-        *,
-        k: int = ...,
-        exact: bool = ...,
-        label: str | None = ...,
-        max_distance: float | None = ...,
-        views: int | None = ...,
-    ) -> list[SearchResult]: ...
-    def search(
-        self,
-        pictures: Picture | Iterable[Picture],
-        *,
-        k: int = 10,
-        exact: bool = False,
-        label: str | None = None,
-        max_distance: float | None = None,
-        views: int | None = None,
-    ) -> SearchResult | list[SearchResult]:
-        """Find the ``k`` stored pictures nearest to a picture, the nearest first.
-
-        ``exact`` compares with every stored picture; ``label`` and ``max_distance`` leave out
-        pictures of another label, or farther away. ``views`` (1 or 10) are those the index was
-        made with, if not given.
-        """
-        params = _given(k=k, exact=exact, label=label, max_distance=max_distance, views=views)
-        results = exchange.pictures(self._connection, "/search", params, pictures, SearchResult)
-        return exchange.only(results) if is_one(pictures) else list(results)
-
-    def search_features(
-        self,
-        features: NDArray[np.floating[Any]] | Sequence[float],
-        *,
-        k: int = 10,
-        exact: bool = False,
-        label: str | None = None,
-        max_distance: float | None = None,
-    ) -> SearchResult:
-        """Find the ``k`` stored pictures nearest to ``features`` [4096], as `search` does.
-
-        Raises:
-            ValueError: the features are no single row of finite numbers.
-        """
-        row = np.asarray(features, dtype=np.float64)
-        if row.ndim != 1 or not np.isfinite(row).all():
-            raise ValueError(f"features are one row of finite numbers, not of shape {row.shape}")
-        params = _given(k=k, exact=exact, label=label, max_distance=max_distance)
-        body = {"features": row.tolist()}
-        reply = self._connection.request("POST", "/search", params=params, json=body)
-        return exchange.only(exchange.results([Upload("features")], SearchResult, reply))
-
-    def similar(self, id: str, *, k: int = 10) -> list[Neighbor]:
-        """Return the ``k`` stored pictures nearest to a stored one, itself left out."""
-        reply = self._connection.request("GET", f"{path_of(id)}/similar", params={"k": k})
-        return reply.read(lambda body: [Neighbor.from_json(n) for n in body["neighbors"]])
 
     @overload
     def add(  # type: ignore[overload-overlap]  # a str is a path, not several
@@ -224,30 +155,63 @@ class Collection:
         """
         self._connection.request("DELETE", path_of(id))
 
-    def delete_where(self, *, label: str | None = None, ids: Iterable[str] | None = None) -> int:
-        """Delete all pictures of a label, or these ids; return how many there were.
+    def delete_where(
+        self,
+        *,
+        label: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        ids: Iterable[str] | None = None,
+    ) -> int:
+        """Delete all pictures of a label that pass ``where``, or these ids; return how many.
+
+        ``where`` is a filter on the metadata, as `list` takes it. Many are deleted in several
+        requests, each of them whole.
 
         Raises:
-            ValueError: both are given, or neither.
+            ValueError: ids are given with a label or a filter, or nothing is.
         """
-        if (label is None) == (ids is None):
-            raise ValueError("give either label= or ids=, to say which pictures to delete")
-        body = {"label": label} if ids is None else {"ids": [checked(name) for name in ids]}
-        reply = self._connection.request("POST", "/images/delete", json=body)
-        return reply.read(lambda answer: int(answer["deleted"]))
+        chosen = given(label=label, where=where)
+        if bool(chosen) == (ids is not None):
+            raise ValueError("give either ids=, or label= or where=, to say what to delete")
+        if ids is None:
+            return self._delete(chosen)
+        names = [checked(name) for name in ids]
+        steps = range(0, len(names), MAX_DELETED_IDS)
+        return sum(self._delete({"ids": names[n : n + MAX_DELETED_IDS]}) for n in steps)
+
+    def _delete(self, chosen: Mapping[str, Any]) -> int:
+        deleted = 0
+        while True:
+            reply = self._connection.request("POST", "/images/delete", json=chosen)
+            some, left = reply.read(lambda body: (int(body["deleted"]), int(body.get("left", 0))))
+            deleted += some
+            if not left or not some:
+                return deleted
+
+    def count(self, *, label: str | None = None, where: Mapping[str, Any] | None = None) -> int:
+        """Return how many pictures are stored, of a label, or that pass ``where``."""
+        params = given(limit=1, label=label, where=as_query(where))
+        reply = self._connection.request("GET", "/images", params=params)
+        return reply.read(lambda body: int(body["count"]))
 
     # Last in the class: below it, ``list`` in an annotation would mean this method.
-    def list(self, *, label: str | None = None, page_size: int = 100) -> Iterator[StoredPicture]:
-        """Iterate over all stored pictures, or those of a label, asking for a page at a time."""
+    def list(
+        self,
+        *,
+        label: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        page_size: int = 100,
+    ) -> Iterator[StoredPicture]:
+        """Iterate over all stored pictures, or those of a label, asking for a page at a time.
+
+        ``where`` is a filter on the metadata: ``{"brand": "acme", "size": ["S", "M"], "price":
+        {"gte": 10, "lt": 20}}``, all of which must hold.
+        """
         cursor = None
         while True:
-            params = _given(cursor=cursor, limit=page_size, label=label)
+            params = given(cursor=cursor, limit=page_size, label=label, where=as_query(where))
             body = self._connection.request("GET", "/images", params=params).read(dict)
             yield from (StoredPicture.from_json(image) for image in body["images"])
             cursor = body["next_cursor"]
             if cursor is None:
                 return
-
-
-def _given(**params: object) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value is not None}

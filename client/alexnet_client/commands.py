@@ -1,4 +1,4 @@
-"""The commands: each takes the client, its arguments and the report, and fills the report."""
+"""The commands about pictures here: each takes the client, its arguments and the report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from alexnet_client import exchange
 from alexnet_client.client import Client
 from alexnet_client.errors import BadPicture, Overloaded
 from alexnet_client.folder import FolderPicture, walk
+from alexnet_client.index_commands import filters
 from alexnet_client.names import printable
 from alexnet_client.progress import Progress
 from alexnet_client.report import (
@@ -45,9 +46,17 @@ def classify(client: Client, options: argparse.Namespace, report: Report) -> Non
 
 def search(client: Client, options: argparse.Namespace, report: Report) -> None:
     """Write the stored pictures nearest to each picture."""
+    chosen = filters(options)
 
     def ask(some: Sequence[FolderPicture]) -> list[SearchResult]:
-        return client.search(_paths(some), k=options.k, label=options.label, views=options.views)
+        return client.search(
+            _paths(some),
+            k=options.k,
+            exact=options.exact,
+            max_distance=options.max_distance,
+            views=options.views,
+            **chosen,
+        )
 
     model = None
     for result in _answers(options, ask, report):

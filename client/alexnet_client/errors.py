@@ -9,7 +9,7 @@
     ├── BadRequest           400 and other 4xx: an option is out of range
     ├── NotAllowed           401, 403: no key, one not known, or one that may only read
     ├── NotFound             404: no picture has this id
-    ├── Conflict             409: the index belongs to another model
+    ├── Conflict             409: the index belongs to another model, or another process has it
     ├── BadPicture           413, 415, 422, or a file that cannot be read here
     ├── Overloaded           429, 503: too much to do right now                  retryable
     └── ServerFault          other 5xx: the fault is the server's
@@ -109,7 +109,7 @@ class NotFound(ClientError):
 
 
 class Conflict(ClientError):
-    """The index was made by another model than the one that is served now."""
+    """The index was made by another model than the one served now, or another process has it."""
 
 
 class BadPicture(ClientError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_client.duplicates import DuplicateGroup
 from alexnet_client.errors import ClientError
 from alexnet_client.names import printable
 from alexnet_client.progress import Progress
@@ -17,8 +18,10 @@ from alexnet_client.results import (
     Classification,
     Features,
     ModelCard,
+    Neighbor,
     PictureResult,
     SearchResult,
+    StoredPicture,
 )
 
 _BAR_COLUMNS = 24
@@ -115,18 +118,58 @@ def bar(share: float) -> str:
 def search_lines(result: SearchResult) -> Iterator[str]:
     """Yield the picture's name and a line per neighbour: distance, label, id, path."""
     yield printable(result.filename)
-    if not result.neighbors:
+    yield from neighbor_lines(result.neighbors)
+
+
+def neighbor_lines(neighbors: Sequence[Neighbor]) -> Iterator[str]:
+    """Yield a line per neighbour: distance, label, id, path."""
+    if not neighbors:
         yield "  no stored picture fits"
     rows = [
         (
             f"{neighbor.distance:.3f}",
             printable(neighbor.label or "-"),
             neighbor.id,
-            printable(str((neighbor.metadata or {}).get("path", ""))),
+            _path(neighbor.metadata),
         )
-        for neighbor in result.neighbors
+        for neighbor in neighbors
     ]
     yield from table(rows, right=(0,))
+
+
+def stored_line(picture: StoredPicture) -> str:
+    """Describe a stored picture: id, when it was stored, label, path."""
+    cells = (picture.id, picture.created_at, printable(picture.label or "-"))
+    return "  ".join((*cells, _path(picture.metadata))).rstrip()
+
+
+def stored_json(picture: StoredPicture) -> dict[str, Any]:
+    """Return a stored picture in the server's own shape."""
+    fields = {name: getattr(picture, name) for name in ("id", "label", "metadata", "created_at")}
+    return fields | {"bytes": picture.size_bytes}
+
+
+def duplicate_lines(group: DuplicateGroup) -> Iterator[str]:
+    """Yield a line per picture of the group, with what it is advised to do with it."""
+    advice = [("keep", group.keep), *(("delete", picture) for picture in group.others)]
+    yield from table(
+        [
+            (
+                word,
+                "?" if picture.size_bytes is None else f"{picture.size_bytes:,} B",
+                printable(picture.label or "-"),
+                picture.id,
+                _path(picture.metadata),
+            )
+            for word, picture in advice
+        ],
+        right=(1,),
+    )
+    yield ""
+
+
+def _path(metadata: Mapping[str, Any] | None) -> str:
+    return printable(str((metadata or {}).get("path", "")))
 
 
 def features_line(result: Features) -> str:

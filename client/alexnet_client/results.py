@@ -58,17 +58,27 @@ class Neighbor:
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A picture in the index; ``created_at`` as the server writes it (RFC 3339)."""
+    """A picture in the index; ``created_at`` as the server writes it (RFC 3339).
+
+    ``size_bytes`` is its size as it was sent, None where the server did not note it.
+    """
 
     id: str
     label: str | None
     metadata: Mapping[str, Any] | None
     created_at: str
+    size_bytes: int | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read ``{"id", "label", "metadata", "created_at"}``."""
-        return cls(str(data["id"]), data["label"], data["metadata"], data["created_at"])
+        """Read ``{"id", "label", "metadata", "created_at", "bytes"}``."""
+        return cls(
+            str(data["id"]),
+            data["label"],
+            data["metadata"],
+            str(data["created_at"]),
+            data.get("bytes"),
+        )
 
 
 @dataclass(frozen=True)

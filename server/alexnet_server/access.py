@@ -60,6 +60,7 @@ READING = frozenset(
         ("GET", "/images/<picture_id>"),
         ("GET", "/images/<picture_id>/thumbnail"),
         ("GET", "/images/<picture_id>/similar"),
+        ("GET", "/duplicates"),
     }
 )
 _SAME_SITE = ("same-origin", "none")  # none: typed in or from a bookmark

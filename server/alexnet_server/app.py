@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from alexnet_server import arrival, problem
 from alexnet_server.arrival import Observer
-from alexnet_server.routes import about, classify, images, search
+from alexnet_server.routes import about, classify, duplicates, images, search
 from alexnet_server.served import Served
 
 _TEXT_FIELDS = 3  # id, label and metadata, each once a picture
@@ -26,7 +26,7 @@ def create_app(served: Served, observers: tuple[Observer, ...] = ()) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = 500_000
     arrival.register(app, served, observers)
     problem.register(app)
-    for routes in (about, classify, search, images):
+    for routes in (about, classify, search, duplicates, images):
         app.register_blueprint(routes.blueprint(served))
 
     @app.after_request

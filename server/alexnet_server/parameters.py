@@ -13,12 +13,14 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from alexnet_server.errors import BadIdentifier, BadMetadata, BadParameter, BadRequest
+from alexnet_server.index.where import Where, parse_where
 from alexnet_server.settings import Limits
 
 # "." and ".." would be resolved away in a URL's path (RFC 3986, section 5.2.4).
 _IDENTIFIER = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 _MAX_DEPTH = 32
+_MAX_WHERE_BYTES = 4096
 _MAX_COMMAS = 20_000  # twice the ids that one request may delete
 _CONTROL = {"Cc", "Cs"}  # Unicode's control characters and lone surrogates
 
@@ -73,6 +75,18 @@ class Parameters:
     def text(self, name: str) -> str | None:
         """Any text, or None where it is not given."""
         return self._given.get(name)
+
+    def where(self) -> Where:
+        """The filter that ``where``, as JSON, and ``label`` make together."""
+        text, label = self._given.get("where"), self._given.get("label")
+        if text is None:
+            return Where(label)
+        if len(text.encode("utf-8", "replace")) > _MAX_WHERE_BYTES:
+            raise BadParameter(f"where is longer than {_MAX_WHERE_BYTES:,} bytes")
+        try:
+            return parse_where(_parsed(text), label)
+        except (ValueError, RecursionError) as error:
+            raise BadParameter(f"where: {error}") from error
 
 
 def identifier(text: str) -> str:
@@ -132,12 +146,24 @@ def json_body(request: Request, max_bytes: int) -> dict[str, Any]:
     if data.count(b",") > _MAX_COMMAS:
         raise BadRequest(f"the body has more than {_MAX_COMMAS:,} commas: send fewer values")
     try:
-        body = json.loads(data, parse_constant=_refuse_constant)
+        body = _parsed(data)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("the body must be a JSON object")
     return body
+
+
+def _parsed(text: str | bytes) -> Any:  # noqa: ANN401 (any JSON value)
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once_each)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of a repeated key Python takes the last: half of a filter to delete by would be lost.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice in one object")
+    return found
 
 
 def _refuse_constant(name: str) -> None:

@@ -14,6 +14,7 @@ from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BackendUnavailable, StorageFailed, VersionGone
 from alexnet_server.following import Following
+from alexnet_server.originals import Originals
 from alexnet_server.settings import Settings
 
 _TRIES = 3
@@ -32,13 +33,19 @@ class Served:
     work: Gate  # what asks the network, compares features or changes the index
     reading: Gate  # what looks at stored pictures
     decoding: threading.Semaphore  # guards memory: as many pictures are decoded at a time
+    originals: Originals | None = None
 
     @classmethod
     def of(cls, settings: Settings, deploys: Following, access: Access | None = None) -> Served:
-        """The gates as ``settings`` have them; everybody may do everything without ``access``."""
+        """The gates as ``settings`` have them; everybody may do everything without ``access``.
+
+        Raises SettingsError where the folder of the originals cannot be used.
+        """
         most = settings.max_requests, settings.max_views_at_a_time
         turns = threading.Semaphore(settings.decoding_turns)
-        return cls(settings, deploys, access or Access(), Gate(*most), Gate(*most), turns)
+        originals = None if settings.originals is None else Originals(settings.originals)
+        access = access or Access()
+        return cls(settings, deploys, access, Gate(*most), Gate(*most), turns, originals)
 
     @contextmanager
     def turn_to_decode(self, call: Call) -> Iterator[None]:

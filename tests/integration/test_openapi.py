@@ -161,11 +161,14 @@ CASES = [
     Case("post", "/search", 200, send=raw),
     Case("post", "/search", 200, send=form(extra=(b"x",), params={"label": LABEL, "k": 1})),
     Case("post", "/search", 200, send=ask(json=FEATURES, params={"max_distance": 1e6})),
+    Case("post", "/search", 200, send=ask(json=FEATURES, params={"where": '{"a": 1}'})),
     Case("post", "/search", 400, "bad_request", ask(json={"features": [0.5]})),
     Case("post", "/search", 400, "bad_request", ask(json=FEATURES | {"k": 1})),
     *upload_cases("post", "/search"),
     Case("get", "/images", 200),
     Case("get", "/images", 200, send=ask(params={"limit": 1, "label": LABEL})),
+    Case("get", "/images", 200, send=ask(params={"where": '{"a": {"gte": 0}, "b": ["x", true]}'})),
+    Case("get", "/images", 400, "bad_parameter", ask(params={"where": '{"a": null}'})),
     Case("post", "/images", 200, send=of_label),
     Case("post", "/images", 200, send=form(extra=(b"x",), data={"id": [STORED, "openapi-bad"]})),
     Case("post", "/images", 400, "bad_id", form(data={"id": "a/b"})),
@@ -179,18 +182,27 @@ CASES = [
     Case("delete", "/images/{id}", 204, id=DOOMED),
     Case("delete", "/images/{id}", 404, "picture_not_found", id="openapi-none"),
     Case("get", "/images/{id}/thumbnail", 200),
+    Case("get", "/images/{id}/thumbnail", 304, send=ask(headers={"If-None-Match": "*"})),
     Case("get", "/images/{id}/thumbnail", 404, "picture_not_found", id="openapi-none"),
     Case("get", "/images/{id}/similar", 200, send=ask(params={"k": 100, "exact": "true"})),
     Case("get", "/images/{id}/similar", 404, "picture_not_found", id="openapi-none"),
     Case("post", "/images/delete", 200, send=ask(json={"ids": ["openapi-none"]})),
     Case("post", "/images/delete", 200, send=ask(json={"label": "openapi-none"})),
+    Case("post", "/images/delete", 200, send=ask(json={"where": {"openapi-none": 1}})),
+    Case("post", "/images/delete", 200, send=ask(json={"where": {"a": ["b"]}, "label": "none"})),
+    Case("post", "/images/delete", 400, "bad_request", ask(json={"where": {"a": []}})),
     Case("post", "/images/delete", 400, "bad_request", ask(json={"ids": [], "label": "x"})),
+    Case("post", "/images/delete", 400, "bad_request", ask(json={"where": {}})),
+    Case("post", "/images/delete", 400, "bad_request", ask(json={"where": {}, "label": "none"})),
     Case("post", "/images/delete", 400, "bad_id", ask(json={"ids": ["a/b"]})),
     Case("post", "/images/delete", 400, "bad_metadata", ask(json={"label": ""})),
     Case(
         "post", "/images/delete", 413, "request_too_large", ask(content=PAST_64_MIB, headers=JSON)
     ),
     Case("post", "/images/delete", 415, "unsupported_media_type", raw),
+    Case("get", "/duplicates", 200, send=ask(params={"max_distance": 0, "limit": 1})),
+    Case("get", "/duplicates", 200, send=ask(params={"max_distance": 1e6})),
+    Case("get", "/duplicates", 400, "bad_parameter"),
 ]
 QUERY = [
     (method, path, parameter)
@@ -198,8 +210,10 @@ QUERY = [
     for reference in operation.get("parameters", [])
     for parameter in [DOCUMENT["components"]["parameters"][reference["$ref"].split("/")[-1]]]
 ]
-GOOD = {"boolean": ["true", "false"], "string": ["a"]}
+GOOD = {"boolean": ["true", "false"], "string": ["a"], "json": ["{}", '{"a": 1, "b": {"lt": 2}}']}
 BAD = {"integer": [0, "1.5", ""], "number": [-1, "nan", ""], "boolean": ["yes"], "string": []}
+BAD["json"] = ["", "[]", "{", "null", '{"a": NaN}', '{"a": 1, "a": 2}', '{"": 1}', "[" * 4_000]
+NEEDED = {"/duplicates": {"max_distance": 1}}
 OF_INDEX = [key for key, one in OPERATIONS.items() if one["responses"].keys() >= BY_INDEX_ALONE]
 
 
@@ -332,12 +346,14 @@ def test_parameters_take_what_is_documented_and_no_more(client, registry, photo,
     method, path, parameter = query
     name, schema = parameter["name"], parameter["schema"]
     bounds = [schema[key] for key in ("minimum", "maximum") if key in schema]
-    good = schema.get("enum") or bounds or GOOD[schema["type"]]
+    kind = "json" if "contentMediaType" in schema else schema["type"]
+    good = schema.get("enum") or bounds or GOOD[kind]
     past = [max(good) + 1] if schema["type"] == "integer" else []
-    for status, values in ((200, good), (400, BAD[schema["type"]] + past)):
+    for status, values in ((200, good), (400, BAD[kind] + past)):
         for value in values:
             body = raw(photo) if method == "post" else {}
-            answer = client.request(method, path.format(id=STORED), params={name: value}, **body)
+            params = NEEDED.get(path, {}) | {name: value}
+            answer = client.request(method, path.format(id=STORED), params=params, **body)
             assert answer.status_code == status, f"{name}={value}"
             check(registry, method, path, answer)
 
@@ -355,7 +371,8 @@ def test_without_an_index_its_operations_say_so(
         for method, path in OF_INDEX:
             body = {"json": {"label": LABEL}} if path == "/images/delete" else raw(photo)
             content = body if method in ("post", "put") else {}
-            answer = client.request(method, path.format(id=STORED), **content)
+            params = NEEDED.get(path, {})
+            answer = client.request(method, path.format(id=STORED), params=params, **content)
             assert answer.status_code == status, f"{method} {path}"
             check(registry, method, path, answer)
         for method, path in (("get", "/model"), ("post", "/classify")):

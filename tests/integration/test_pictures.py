@@ -198,7 +198,7 @@ def test_pages_and_delete_by_filter(url: str, photos: Path) -> None:
     )
     assert half_a_pair.json()["code"] == "bad_metadata"
     deleted = httpx.post(f"{url}/images/delete", json={"label": "flower"}).json()
-    assert deleted == {"deleted": 3}
+    assert deleted == {"deleted": 3, "left": 0}
     assert httpx.get(f"{url}/images").json()["count"] == 3
 
 

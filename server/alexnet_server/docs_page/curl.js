@@ -10,7 +10,16 @@ export function curl(reference, method, path, operation) {
   const filled = path.replace(/{(\w+)}/g, (_, name) => {
     return resolve(reference, { $ref: `#/components/parameters/${name}` }).example;
   });
-  return [...words, `${location.origin}${filled}`].map(quoted).join(" ");
+  return [...words, `${location.origin}${filled}${query(reference, operation)}`]
+    .map(quoted)
+    .join(" ");
+}
+
+/** The parameters that must be there, with their examples. */
+function query(reference, { parameters = [] }) {
+  const needed = parameters.map((one) => resolve(reference, one)).filter((one) => one.required);
+  const said = new URLSearchParams(needed.map(({ name, example }) => [name, example])).toString();
+  return said && `?${said}`;
 }
 
 function verb(method, { requestBody }) {

@@ -75,8 +75,8 @@ def _card(deployed: Deployed) -> dict[str, Any]:
     )
 
 
-def _index(deployed: Deployed) -> dict[str, object]:
-    index = deployed.index
-    if isinstance(index, RequestError):
-        return {"pictures": None, "error": index.code}
-    return {"pictures": index.count(), "metric": index.binding.metric}
+def _index(deployed: Deployed) -> dict[str, Any]:
+    try:
+        return deployed.pictures().describe()
+    except RequestError as error:
+        return {"pictures": None, "error": error.code}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -13,12 +13,13 @@ from alexnet_server import uploads
 from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.errors import BadRequest
-from alexnet_server.index.pictures import PictureIndex
-from alexnet_server.index.records import Upserted
+from alexnet_server.index.records import Deleted, Upserted
+from alexnet_server.index.where import Where, parse_where
 from alexnet_server.parameters import Parameters, identifier, json_body, label
 from alexnet_server.problem import picture_error
 from alexnet_server.served import Served
-from alexnet_server.storing import Description, descriptions, store
+from alexnet_server.settings import Limits
+from alexnet_server.storing import Description, delete_from, descriptions, store
 
 _PAGE = 100
 _MAX_PAGE = 1000
@@ -77,12 +78,12 @@ def _register_storing(routes: Blueprint, served: Served) -> None:
 def _register_showing(routes: Blueprint, served: Served) -> None:
     @routes.get("/images")
     def page() -> ResponseReturnValue:
-        parameters = Parameters(request.args, ("cursor", "limit", "label"))
+        parameters = Parameters(request.args, ("cursor", "limit", "label", "where"))
         after = parameters.text("cursor") or ""
         limit = parameters.integer("limit", _PAGE, 1, _MAX_PAGE)
-        label = parameters.text("label")
+        where = parameters.where()
         found = served.answer(
-            this_call(), lambda deployed: deployed.pictures().page(after, limit, label)
+            this_call(), lambda deployed: deployed.pictures().page(after, limit, where)
         )
         return {
             "images": [picture.as_json() for picture in found.pictures],
@@ -101,7 +102,9 @@ def _register_showing(routes: Blueprint, served: Served) -> None:
         Parameters(request.args, ())
         name = identifier(picture_id)
         jpeg = served.answer(this_call(), lambda deployed: deployed.pictures().thumbnail(name))
-        return Response(jpeg, mimetype="image/jpeg")
+        response = Response(jpeg, mimetype="image/jpeg")
+        response.set_etag(hashlib.sha256(jpeg).hexdigest())
+        return response.make_conditional(request)
 
 
 def _register_deleting(routes: Blueprint, served: Served) -> None:
@@ -114,7 +117,7 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
 
         def work(deployed: Deployed) -> None:
             deployed.pictures().get(name)  # 404 where there is none
-            deployed.pictures().delete([name], this_call().left_s())
+            delete_from(served, deployed.pictures(), this_call(), [name])
 
         served.answer(this_call(), work)
         response = Response(status=204)
@@ -122,28 +125,45 @@ def _register_deleting(routes: Blueprint, served: Served) -> None:
         return response
 
     @routes.post("/images/delete")
-    def delete_where() -> ResponseReturnValue:
+    def delete_several() -> ResponseReturnValue:
         Parameters(request.args, ())
         body = json_body(request, limits.max_json_bytes)
-        wanted = body.get("label")
-        if body.keys() == {"label"} and isinstance(wanted, str):
-            text = label(wanted, limits)
-            return _deleted(served, lambda index, left_s: index.delete_label(text, left_s))
-        ids = body.get("ids")
-        if body.keys() == {"ids"} and isinstance(ids, list) and len(ids) <= _MAX_DELETED:
-            if not all(isinstance(one, str) for one in ids):
-                raise BadRequest("ids must be text")
-            names = [identifier(one) for one in ids]
-            return _deleted(served, lambda index, left_s: index.delete(names, left_s))
-        raise BadRequest(
-            f'the body must be {{"label": "..."}} or {{"ids": [up to {_MAX_DELETED:,} ids]}}'
-        )
+        ids, where = _chosen_ids(body), _chosen_where(body, limits)
+        if (ids is None) == (where is None):
+            raise BadRequest(
+                'the body must be {"label": "..."}, {"where": {...}}, both of them, or '
+                f'{{"ids": [up to {_MAX_DELETED:,} ids]}}'
+            )
+
+        def work(deployed: Deployed) -> Deleted:
+            return delete_from(served, deployed.pictures(), this_call(), ids or [], where)
+
+        done = served.answer(this_call(), work)
+        return {"deleted": done.deleted, "left": done.left}
 
 
-def _deleted(served: Served, delete: Callable[[PictureIndex, float], int]) -> ResponseReturnValue:
-    call = this_call()
-    count = served.answer(call, lambda deployed: delete(deployed.pictures(), call.left_s()))
-    return {"deleted": count}
+def _chosen_ids(body: dict[str, Any]) -> list[str] | None:
+    ids = body.get("ids")
+    if body.keys() != {"ids"} or not isinstance(ids, list) or len(ids) > _MAX_DELETED:
+        return None
+    if not all(isinstance(one, str) for one in ids):
+        raise BadRequest("ids must be text")
+    return [identifier(one) for one in ids]
+
+
+def _chosen_where(body: dict[str, Any], limits: Limits) -> Where | None:
+    text = body.get("label")
+    if not body or not body.keys() <= {"label", "where"}:
+        return None
+    if "label" in body and not isinstance(text, str):
+        return None
+    try:
+        where = parse_where(body.get("where", {}), None if text is None else label(text, limits))
+    except ValueError as error:
+        raise BadRequest(f"where: {error}") from error
+    if body.get("where") == {}:  # also beside a label: it may be a mistake, and deletes more
+        raise BadRequest("where is empty: alone it would mean every picture")
+    return where
 
 
 def _shown(result: Upserted | PictureError) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from alexnet_server.sight import look
 
 _K = 10
 _MAX_FEATURE = 1e15  # its square, 4096 times, is still a float32
-_FILTERS = ("k", "exact", "label", "max_distance")
+_FILTERS = ("k", "exact", "label", "max_distance", "where")
 
 
 def blueprint(served: Served) -> Blueprint:
@@ -46,7 +46,8 @@ def blueprint(served: Served) -> Blueprint:
             index = deployed.pictures()
             with this_call().span("search"):
                 found = index.search(index.features(picture_id), excluding=picture_id, **wanted)
-            return {"model": deployed.model(), "neighbors": _show(found)}
+            how = _how(deployed, wanted["exact"])
+            return {"model": deployed.model(), "search": how, "neighbors": _show(found)}
 
         return served.answer(this_call(), work)
 
@@ -59,7 +60,7 @@ def _search_features(served: Served, deployed: Deployed) -> ResponseReturnValue:
     with this_call().span("search"):
         found = deployed.pictures().search(features, **wanted)
     results: list[dict[str, Any]] = [{"filename": None, "neighbors": _show(found)}]
-    return {"model": deployed.model(), "results": results}
+    return _answer(deployed, wanted, results)
 
 
 def _search_pictures(served: Served) -> ResponseReturnValue:
@@ -85,9 +86,25 @@ def _search_pictures(served: Served) -> ResponseReturnValue:
                     found = deployed.pictures().search(one.features, **wanted)
                 result["neighbors"] = _show(found)
             results.append(result)
-        return {"model": deployed.model(), "results": results}
+        return _answer(deployed, wanted, results)
 
     return served.answer(this_call(), work)
+
+
+def _answer(
+    deployed: Deployed, wanted: dict[str, Any], results: list[dict[str, Any]]
+) -> dict[str, Any]:
+    how = _how(deployed, wanted["exact"])
+    return {"model": deployed.model(), "search": how, "results": results}
+
+
+def _how(deployed: Deployed, exact: bool) -> dict[str, Any]:
+    """The metric, and whether every picture was compared, few or many as there are."""
+    index = deployed.pictures()
+    return {
+        "metric": index.binding.metric,
+        "exact": exact or index.describe()["coder"] is None,
+    }
 
 
 def _require_few(pictures: int, k: int, max_neighbors: int) -> None:
@@ -101,11 +118,10 @@ def _require_few(pictures: int, k: int, max_neighbors: int) -> None:
 
 
 def _wanted(served: Served, parameters: Parameters) -> dict[str, Any]:
-    # Every search is exact; ``exact`` is read so that a client may insist on it.
-    parameters.truth("exact", default=False)
     return {
         "k": parameters.integer("k", _K, 1, served.settings.limits.max_k),
-        "label": parameters.text("label"),
+        "exact": parameters.truth("exact", default=False),
+        "where": parameters.where(),
         "max_distance": parameters.distance("max_distance"),
         "require_wanted": this_call().require_wanted,
     }

@@ -15,6 +15,13 @@ from tests.random_checkpoint import NARROW
 WHOLE_UNITS = 4096  # what the document says; every AlexNet has as many
 UNITS = NARROW.fully_connected[-1].units
 
+_FILTERS = [
+    "{}",
+    '{"a": 1}',
+    '{"a": {"gte": -1.5, "lt": 2}, "b": ["x", true]}',
+    json.dumps({f"k{number}": "ÿ'\"\0" for number in range(8)}),
+]
+
 
 def pictures() -> dict[str, bytes]:
     """One small picture of each format, by media type."""
@@ -39,6 +46,8 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
     schemas = made["components"]["schemas"]
     looks_right = schemas["DataUrl"]
     schemas["DataUrl"] = {"anyOf": [{"enum": data_urls()}, looks_right]}
+    # Nor is text a filter because it has the right length.
+    made["components"]["parameters"]["where"]["schema"] = {"type": "string", "enum": _FILTERS}
     return made
 
 

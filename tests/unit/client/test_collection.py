@@ -164,6 +164,9 @@ def test_similar_get_thumbnail_delete_speak_of_one_id(client, scripted, wire):
     assert [n.id for n in client.similar("a", k=1)] == ["b"]
     assert client.thumbnail("a") == b"\xff\xd8"
     assert client.get("a").created_at == "2026-11-22T06:00:00Z"
+    assert client.get("a").size_bytes is None  # an older server does not say
+    answers["/images/a"] = wire.as_json(stored | {"bytes": 7})
+    assert client.get("a").size_bytes == 7
     answers["/images/a"] = wire.Answer(204)
     assert client.delete("a") is None
     assert scripted.requests[-1].method == "DELETE"
@@ -176,12 +179,62 @@ def test_a_picture_that_is_not_there_is_not_found(client, scripted, wire):
     assert caught.value.code == "picture_not_found"
 
 
-def test_delete_where_wants_exactly_one_condition(client, scripted, wire):
-    scripted.answer = lambda _: wire.as_json({"deleted": 2})
+def test_delete_where_wants_ids_or_a_filter(client, scripted, wire):
+    scripted.answer = lambda _: wire.as_json({"deleted": 2, "left": 0})
+    cheap = {"price": {"lt": 5}}
     assert client.delete_where(label="cat") == 2
+    assert client.delete_where(where=cheap) == 2
+    assert client.delete_where(label="cat", where=cheap) == 2
     assert client.delete_where(ids=iter(["a", "b"])) == 2
+    assert client.delete_where(ids=[]) == 0
     bodies = [json.loads(request.body) for request in scripted.requests]
-    assert bodies == [{"label": "cat"}, {"ids": ["a", "b"]}]
-    for wrong in ({}, {"label": "cat", "ids": ["a"]}):
+    assert bodies == [
+        {"label": "cat"},
+        {"where": cheap},
+        {"label": "cat", "where": cheap},
+        {"ids": ["a", "b"]},
+    ]
+    for wrong in ({}, {"label": "cat", "ids": ["a"]}, {"where": cheap, "ids": ["a"]}):
         with pytest.raises(ValueError, match="either"):
             client.delete_where(**wrong)
+
+
+def test_delete_where_goes_on_until_nothing_is_left(client, scripted, wire):
+    steps = ((20_000, 4_000), (4_000, 0), (1, 5), (0, 5))
+    scripted.in_turn(*(wire.as_json({"deleted": n, "left": left}) for n, left in steps))
+    assert client.delete_where(label="cat") == 24_000
+    assert client.delete_where(label="cat") == 1  # what others add meanwhile is not chased
+    assert scripted.requests[0].body == scripted.requests[1].body
+
+
+def test_more_ids_than_a_request_may_name(client, scripted, wire):
+    def delete(request):
+        ids = json.loads(request.body)["ids"]
+        return wire.as_json({"deleted": len(ids), "left": 0})
+
+    scripted.answer = delete
+    assert client.delete_where(ids=[f"id-{n}" for n in range(10_001)]) == 10_001
+    assert [len(json.loads(request.body)["ids"]) for request in scripted.requests] == [10_000, 1]
+
+
+def test_count_asks_for_the_smallest_page(client, scripted, wire):
+    scripted.answer = lambda _: wire.as_json({"images": [], "next_cursor": None, "count": 7})
+    assert client.count(label="cat", where={"a": 1}) == 7
+    assert scripted.requests[0].query == {"limit": ["1"], "label": ["cat"], "where": ['{"a":1}']}
+
+
+def test_every_call_that_filters_sends_the_filter_as_json(client, scripted, wire):
+    answers = {
+        "/search": {"model": wire.MODEL, "results": [{"neighbors": []}]},
+        "/images/a/similar": {"model": wire.MODEL, "neighbors": []},
+        "/images": {"images": [], "next_cursor": None, "count": 0},
+    }
+    scripted.answer = lambda request: wire.as_json(answers[request.path])
+    where = {"brand": "Æcme & co", "size": ["S", 1], "price": {"gte": 0.5}, "new": True}
+    client.search(b"pixels", where=where)
+    client.search_features(np.zeros(4), where=where)
+    client.similar("a", where=where, label="cat", max_distance=2, exact=True)
+    list(client.list(where=where))
+    client.count(where=where)
+    assert [json.loads(r.query["where"][0]) for r in scripted.requests] == [where] * 5
+    assert scripted.requests[2].query.keys() == {"k", "exact", "label", "max_distance", "where"}
