@@ -50,8 +50,8 @@ triton: $(READY)
 	$(BIN)/python deploy/local_triton/start.py --repository "$(REPOSITORY)" --model-control $(CONTROL)
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults
-	$(BIN)/pytest --ignore tests/unit --ignore tests/faults
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
+	$(BIN)/pytest tests/e2e tests/triton tests/gpu
 
 # The fault tests of the server in full, where `make test` takes a sample.
 faults: $(READY)
