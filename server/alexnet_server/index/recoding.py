@@ -90,7 +90,9 @@ class Recoding:
             return False
         if now is None or self._wanted is not None:
             return now is None or now.coder is not self._wanted
-        return now.coder.kind == "mean" and now.fitted_on < self._again_at <= count
+        # A mean of as many as are ever taken is not made again.
+        is_of_few = now.fitted_on < min(self._again_at, _SAMPLE)
+        return now.coder.kind == "mean" and is_of_few and count >= self._again_at
 
     def _run(self) -> None:
         while True:

@@ -232,3 +232,19 @@ def test_a_disk_that_fails_is_tried_again(
         assert failed.wait(60)
         wait_for_codes(index)
     require_right_codes(path, "mean", 400)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_the_mean_is_made_again_once_though_of_a_sample(
+    tmp_path: Path, features: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recoding, "_SAMPLE", 400)
+    path = tmp_path / "index.sqlite"
+    with coded_index(path, again_at=500) as index:
+        store(index, features[:350])
+        wait_for_codes(index)
+        store(index, features[350:900], first=350)
+        wait_until(lambda: (index.describe()["coder"] or {}).get("fitted_on") == 400)
+        wait_for_codes(index)
+        assert not index._search._recoding._is_due()
+    require_right_codes(path, "mean", 400)
