@@ -159,7 +159,6 @@ class Database:
         if version == 1:
             migrate(self.writer, self.path)
         until_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
-        self.writer.set_busy_timeout(0)
         with self.writing(until_s):  # of two servers that start together one makes it
             version = self._version()
             if version is None:
@@ -172,6 +171,7 @@ class Database:
             if index_keys is not None:
                 self._index(index_keys)
         self._use_wal(until_s)
+        self.writer.set_busy_timeout(0)  # not before: without WAL readers hold a commit up
         self.writer.wal_autocheckpoint(CHECKPOINT_PAGES)
 
     def _version(self) -> int | None:

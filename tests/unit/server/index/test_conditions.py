@@ -66,6 +66,8 @@ def holds(condition: Condition, said: dict[str, Any]) -> bool:
     wanted = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     operator = OPERATORS["eq" if condition.operator == "in" else condition.operator]
     value = said.get(condition.key)
+    if type(value) is int and abs(value) >= 2**63:
+        value = float(value)  # as SQLite reads it, and a filter too
     return any(kind(value) is kind(one) and operator(value, one) for one in wanted)
 
 
