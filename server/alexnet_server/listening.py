@@ -137,9 +137,7 @@ class Listening:
 
     def _turn(self, wait_s: float) -> None:
         wasyncore.loop(wait_s, use_poll=True, map=self._server._map, count=1)
-        # waitress takes one new connection a turn, and a turn is as long as all that came in it
-        while self._server.readable() and self._is_awaited():
-            self._server.handle_accept()
+        self._accept()
         now_s = time.monotonic()
         if now_s - self._looked_s >= _LOOK_S:
             self._looked_s = now_s
@@ -150,6 +148,18 @@ class Listening:
                 if one.total_outbufs_len and time.time() - one.last_activity > _IDLE_S:
                     one.handle_close()
             self._make_room()
+
+    def _accept(self) -> None:
+        """Take who waits; waitress takes one a turn, and a turn is as long as all that came in it.
+
+        Where no file is left for a connection it stays in line, and the others have their turn.
+        """
+        open_before = -1
+        while self._server.readable() and self._is_awaited():
+            if len(self._server._map) == open_before:
+                return
+            open_before = len(self._server._map)
+            self._server.handle_accept()
 
     def _make_room(self) -> None:
         """Close those that have been idle longest, where new ones would soon have to wait."""

@@ -159,3 +159,24 @@ def test_who_comes_too_slowly_is_let_go(server: RunningServer, picture: bytes) -
             assert time.monotonic() - began < 60
         assert time.monotonic() - began > 25
         assert slow.send(bytes(20_000))
+
+
+def test_where_no_file_is_left_those_who_are_connected_are_answered(server: RunningServer) -> None:
+    asked = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
+    process = psutil.Process(server.process.pid)
+    before = process.rlimit(psutil.RLIMIT_NOFILE)
+    with Wire(server.port) as first:
+        first.send(asked)
+        assert first.reply() is not None
+        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), before[1]))
+        try:
+            with connections(server.port, 3, asked) as waiting:
+                for _ in range(3):
+                    first.send(asked)
+                    reply = first.reply()
+                    assert reply is not None and reply.status == 200
+                process.rlimit(psutil.RLIMIT_NOFILE, before)
+                replies = [wire.reply() for wire in waiting]
+                assert [one and one.status for one in replies] == [200] * 3
+        finally:
+            process.rlimit(psutil.RLIMIT_NOFILE, before)
