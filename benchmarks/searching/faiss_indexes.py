@@ -32,9 +32,6 @@ class _InMemory:
         """All features, as they are."""
         return self._features.pictures * UNITS * 4
 
-    def create(self) -> None:
-        raise NotImplementedError
-
     def add(self, keys: Keys, features: Values) -> None:
         """On all cores."""
         assert len(keys) == len(features)

@@ -20,6 +20,7 @@ import safetensors.numpy
 
 from alexnet_export.errors import CheckpointError
 from alexnet_export.layers import DIALECTS, Dialect, shapes
+from alexnet_repository.durable import sync
 
 WEIGHTS_FILE = "weights.safetensors"
 DIGEST_FILE = "sha256"
@@ -80,15 +81,6 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         unfinished.unlink(missing_ok=True)
     sync(path.parent)
-
-
-def sync(place: Path) -> None:
-    """Have a file's content, or a folder's names, reach the disk (fsync(2))."""
-    descriptor = os.open(place, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:

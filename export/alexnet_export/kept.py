@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 
 from alexnet_export import beside
-from alexnet_export.checkpoint import sync
 from alexnet_export.errors import DeployError
+from alexnet_repository.durable import sync
 from alexnet_repository.files import ENSEMBLE
 
 

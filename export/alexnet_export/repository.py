@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_export import beside
-from alexnet_export.checkpoint import sync, write_whole
+from alexnet_export.checkpoint import write_whole
 from alexnet_export.errors import DeployError
 from alexnet_export.kept import settle
 from alexnet_export.switch import NEEDS, switch
+from alexnet_repository.durable import sync
 from alexnet_repository.errors import NothingDeployed, RepositoryError
 from alexnet_repository.files import MANIFEST, file_digest, model_files, read_manifest
 from alexnet_repository.repository import open_repository

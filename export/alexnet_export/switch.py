@@ -7,8 +7,8 @@ import errno
 import os
 from pathlib import Path
 
-from alexnet_export.checkpoint import sync
 from alexnet_export.errors import DeployError
+from alexnet_repository.durable import sync
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2)

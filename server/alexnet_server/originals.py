@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from alexnet_repository.durable import sync
 from alexnet_server.errors import RequestError, SettingsError, StorageFailed
 from alexnet_server.index import Index
 
@@ -111,7 +112,7 @@ class Originals:
                     _write_whole(self._path(digest), data, part)
             # Also where the file was there: who wrote it may not have come as far as this.
             for folder in sorted(folders | ({self._folder} if folders else set())):
-                _sync_folder(folder)
+                sync(folder)
         except OSError as error:
             raise _failed("written", error) from error
 
@@ -144,14 +145,6 @@ def _forget_parts(folder: Path) -> None:
     for part in folder.glob(f"*{_PART}"):
         if part.stat().st_mtime < time.time() - _PART_LIFE_S:
             part.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _failed(what: str, error: OSError) -> StorageFailed:

@@ -7,7 +7,6 @@ WAL with synchronous=FULL: what a reply acknowledges survives a kill and a power
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import apsw
 
+from alexnet_repository.durable import sync
 from alexnet_server.errors import IndexMismatch, StorageFailed
 from alexnet_server.index.conditions import extract
 from alexnet_server.index.migration import migrate
@@ -225,8 +225,4 @@ def _make_folder(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for each in missing:
-        descriptor = os.open(each.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(each.parent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 import zlib
@@ -16,10 +15,10 @@ from typing import Any
 import apsw
 
 from alexnet_server.errors import StorageFailed
+from alexnet_server.index.file_copy import copy_pages, name_durably, remove
 from alexnet_server.index.rows import text_crc32
 
 _ROOM = 4  # times the file: its backup, what it grows by, and both tables in SQLite's log
-_BACKUP_PAGES = 1_000  # a step
 _LOCKED_MS = 60_000  # another process may be doing the same
 _TABLES = ("generations", "pictures")
 _COPY = (
@@ -78,18 +77,11 @@ def _back_up(path: Path) -> Path:
     names = (name if again == 0 else f"{name}.{again}" for again in count())
     kept = next(each for each in map(path.with_name, names) if not each.exists())
     part = path.with_name(f"{path.name}.version-1.part")
-    part.unlink(missing_ok=True)
+    remove(part)
     # SQLite copies from no connection that is about to write.
-    with (
-        closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as source,
-        closing(apsw.Connection(str(part))) as copy,
-        copy.backup("main", source, "main") as backup,
-    ):
-        while not backup.done:
-            backup.step(_BACKUP_PAGES)
-    _sync(part)
-    part.rename(kept)
-    _sync(kept.parent)
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as source:
+        copy_pages(source, part)
+    name_durably(part, kept)
     return kept
 
 
@@ -113,11 +105,3 @@ def _crc32(*blobs: Any) -> int:  # noqa: ANN401 (a value of SQLite's)
 
 def _text_crc32(*texts: Any) -> int:  # noqa: ANN401 (values of SQLite's)
     return text_crc32(*texts)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,9 +12,9 @@ from typing import Any
 import apsw
 
 from alexnet_server.errors import StorageFailed
-from alexnet_server.index.backup import copy_pages, name_durably, remove
 from alexnet_server.index.checking import Findings, inspect
 from alexnet_server.index.database import Database
+from alexnet_server.index.file_copy import copy_pages, name_durably, remove
 from alexnet_server.index.inspected import (
     Found,
     Generation,

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from alexnet_repository.durable import sync
 from alexnet_server.engine import Values
 from alexnet_server.errors import IndexMismatch, StorageFailed
 from alexnet_server.index import Index
@@ -51,7 +52,7 @@ def write_export(index: Index, folder: Path, progress: Progress) -> int:
         sums = {name: _sum(part / name) for name in (BINDING, FEATURES, PICTURES)}
         _write_text(part / SUMS, json.dumps(sums))
         part.rename(folder)
-        _sync(folder.absolute().parent)
+        sync(folder.absolute().parent)
     except OSError as error:
         raise StorageFailed(f"the export cannot be written: {error}") from error
     return written
@@ -149,11 +150,3 @@ def _write_text(path: Path, text: str) -> None:
 def _sum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

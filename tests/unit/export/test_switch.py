@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alexnet_export import switch as switching
-from alexnet_export.checkpoint import sync
 from alexnet_export.switch import switch
+from alexnet_repository.durable import sync
 
 
 def test_everything_reaches_the_disk_before_the_exchange_and_the_exchange_after_it(
