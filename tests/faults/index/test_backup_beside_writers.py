@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet_server.index import Index, backup
+from alexnet_server.index import Index, file_copy
 from alexnet_server.index.backup import back_up
 from alexnet_server.index.checking import check
 from alexnet_server.index.inspected import Found, open_file, pictures
@@ -64,7 +64,7 @@ def held(path: Path) -> dict[str, list[int]]:
 def test_a_backup_is_one_moment_of_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "_STEP_PAGES", 1)  # many steps, as of a large file
+    monkeypatch.setattr(file_copy, "_STEP_PAGES", 1)  # many steps, as of a large file
     indexes = Indexes(tmp_path / "index.sqlite")
     index = indexes.open(BINDING)
     stop = threading.Event()
