@@ -37,7 +37,9 @@ def found(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
             index = folder / f"{name}.sqlite"
             server = stack.enter_context(running_server(repository, index))
             runs.append(pool.submit(ask, server.url, paths))
-        return {label: one for run in runs for label, one in run.result().items()}
+        images, others = (run.result() for run in runs)
+        assert not images.keys() & others.keys()  # nothing is asked twice
+        return images | others
 
 
 @pytest.mark.timeout(1800)
