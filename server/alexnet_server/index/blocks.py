@@ -15,13 +15,24 @@ Codes = npt.NDArray[np.uint8]
 # 16 MiB of 512-byte codes.  Each block of a scan fills a heap of its own, which costs a quarter of
 # the scan at 16,384 rows and 500 candidates; a delete moves all rows of a block behind it.
 ROWS = 32_768
+HEAD_BYTES = 64
 
 
 class Block(NamedTuple):
-    """``keys`` int64 [n], ascending, and their ``codes`` uint8 [n, code_bytes]; views."""
+    """``keys`` int64 [n], ascending, their ``codes`` uint8 [n, code_bytes] and ``heads``; views."""
 
     keys: Keys
     codes: Codes
+    heads: Codes
+
+
+def heads_of(codes: Codes) -> Codes:
+    """What a scan reads first of ``codes`` uint8 [n, b]: uint8 [n, up to ``HEAD_BYTES``], a copy.
+
+    Of a code of a bit a unit it is every eighth byte, so that units of both towers are in it.
+    """
+    step = max(1, codes.shape[1] // HEAD_BYTES)
+    return np.ascontiguousarray(codes[:, ::step])
 
 
 class Sharing(Protocol):
@@ -79,15 +90,19 @@ class _Store:
     def __init__(self, code_bytes: int, rows: int) -> None:
         self.keys = np.empty(rows, np.int64)
         self.codes = np.empty((rows, code_bytes), np.uint8)  # takes memory as it is filled
+        head_bytes = heads_of(self.codes[:0]).shape[1]
+        is_whole = head_bytes == code_bytes
+        self.heads = self.codes if is_whole else np.empty((rows, head_bytes), np.uint8)
         self.filled = 0
 
     def view(self) -> Block:
         filled = self.filled
-        return Block(self.keys[:filled], self.codes[:filled])
+        return Block(self.keys[:filled], self.codes[:filled], self.heads[:filled])
 
     def put(self, keys: Keys, codes: Codes) -> None:
         end = self.filled + len(keys)
         self.keys[self.filled : end], self.codes[self.filled : end] = keys, codes
+        self.heads[self.filled : end] = heads_of(codes)
         # Last, because views are taken meanwhile: none has a row that is not there yet.
         self.filled = end
 
@@ -176,7 +191,7 @@ class Blocks:
         merged: list[_Store] = []
         for store in self._stores:
             if merged and merged[-1].filled + store.filled <= self._rows:
-                merged[-1].put(*store.view())
+                merged[-1].put(*store.view()[:2])
             elif store.filled:
                 merged.append(store)
         return merged

@@ -6,6 +6,7 @@ of key; all others were replaced and are on their way out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -92,9 +93,10 @@ def begin(connection: apsw.Connection, generation: int, coder: Coder, fitted_on:
 
 def write(connection: apsw.Connection, number: int, keys: Keys, codes: Codes) -> None:
     """Write codes uint8 [n, code_bytes] of pictures that have none by this coder."""
-    connection.executemany(
-        "INSERT INTO codes VALUES (?, ?, ?)",
-        [(number, key, code.tobytes()) for key, code in zip(keys.tolist(), codes, strict=True)],
+    connection.execute(
+        "INSERT INTO codes"
+        " SELECT ?1, one.value, substr(?2, 1 + one.key * ?3, ?3) FROM json_each(?4) AS one",
+        (number, codes.tobytes(), codes.shape[1], json.dumps(keys.tolist())),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,8 @@ def generations(connection: apsw.Connection) -> dict[int, Generation]:
 def pictures(connection: apsw.Connection) -> Iterator[list[Found | Unreadable]]:
     """Every picture, some hundred at a time, in the order in which they were stored.
 
-    Each list is one view of the file: pictures may come and go between them.  Raises apsw.Error
-    where no table can be read.
+    Each list is one view of the file: pictures may come and go between them.  A damaged page may
+    hide some without a word: see ``overlooked``.  Raises apsw.Error where no table can be read.
     """
     units = {number: one.units for number, one in generations(connection).items()}
     last, known = _last(connection), _Known(connection)
@@ -148,6 +149,8 @@ def pictures(connection: apsw.Connection) -> Iterator[list[Found | Unreadable]]:
     while after < last:
         try:
             rows: list[Row] = connection.execute(_FOLLOWING, (after,)).fetchall()
+            if any(row[0] <= after for row in rows):
+                raise apsw.CorruptError  # out of order: it would never end
         except _PAGE_FAULTS:
             keys = range(after + 1, min(after + _AT_ONCE, last) + 1)
             yield [one for key in keys for one in _one(connection, key, units, known)]
@@ -156,7 +159,13 @@ def pictures(connection: apsw.Connection) -> Iterator[list[Found | Unreadable]]:
             if not rows:
                 return
             yield [_found(row, units) for row in rows]
-            after = rows[-1][0]
+            after = max(row[0] for row in rows)
+
+
+def overlooked(connection: apsw.Connection, seen: Container[int]) -> list[Unreadable]:
+    """Pictures that the table's own index knows, and whose keys are not among those ``seen``."""
+    ids = _Known(connection).ids
+    return [Unreadable(key, *ids[key]) for key in sorted(ids) if key not in seen]
 
 
 class _Known:
@@ -164,24 +173,26 @@ class _Known:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._ids: dict[int, tuple[int, str]] | None = None
         self._is_whole = True
+
+    @cached_property
+    def ids(self) -> dict[int, tuple[int, str]]:
+        """Generation and id by key, from both ends, as far as they can be read."""
+        found: dict[int, tuple[int, str]] = {}
+        for order in ("ASC", "DESC"):
+            self._read(order, found)
+        return found
 
     def unreadable(self, key: int) -> list[Found | Unreadable]:
         """The picture of ``key``; none where there never was one, or it was deleted."""
-        if self._ids is None:
-            self._ids = {}
-            for order in ("ASC", "DESC"):  # from both ends, as far as it can be read
-                self._read(order)
-        if key in self._ids:
-            return [Unreadable(key, *self._ids[key])]
+        if key in self.ids:
+            return [Unreadable(key, *self.ids[key])]
         return [] if self._is_whole else [Unreadable(key, None, None)]
 
-    def _read(self, order: str) -> None:
-        assert self._ids is not None
+    def _read(self, order: str, found: dict[int, tuple[int, str]]) -> None:
         try:
             for key, generation, picture_id in self._connection.execute(_IDS.format(order=order)):
-                self._ids[key] = generation, _shown(picture_id)
+                found[key] = generation, _shown(picture_id)
         except _PAGE_FAULTS:
             self._is_whole = False
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet_server.engine import Values
+from alexnet_server.index.stored_features import StoredFeatures
 
 
 def distances(features: Values, query: Values, metric: str) -> Values:
@@ -26,26 +27,54 @@ def distances(features: Values, query: Values, metric: str) -> Values:
 
 
 class Candidates:
-    """Keeps the ``k`` nearest to one query, float32 [units]."""
+    """Keeps the ``k`` nearest to one query, float32 [units].
+
+    ``damaged`` are keys of pictures that were among them at some time, and are not as they were
+    written.
+    """
 
     def __init__(
         self, query: Values, k: int, max_distance: float | None = None, metric: str = "l2"
     ) -> None:
         self._query = query
         self._k = k
-        self._limit = np.inf if max_distance is None else max_distance
+        self._max_distance = max_distance
         self._metric = metric
         self._keys = np.empty(0, np.int64)
         self._distances = np.empty(0, np.float32)
+        self.damaged: set[int] = set()
 
-    def offer(self, keys: npt.NDArray[np.int64], features: Values) -> None:
-        """``keys`` int64 [n] and their ``features`` float32 [n, units]; equal distances by key."""
-        found = distances(features, self._query, self._metric)
-        near = found <= self._limit
-        keys = np.concatenate([self._keys, keys[near]])
-        found = np.concatenate([self._distances, found[near]])
+    @property
+    def units(self) -> int:
+        """Of the query."""
+        return len(self._query)
+
+    def like(self) -> Candidates:
+        """Another one for the same question, with nothing in it."""
+        return Candidates(self._query, self._k, self._max_distance, self._metric)
+
+    def offer(self, read: StoredFeatures) -> None:
+        """Take what is near enough; of equal distances the smallest key."""
+        found = distances(read.features, self._query, self._metric)
+        limit = np.inf if self._max_distance is None else self._max_distance
+        near = np.flatnonzero(found <= limit)
+        kept = self._keep(read.keys[near], found[near])
+        self.damaged |= read.damaged(near[kept])
+
+    def merge(self, other: Candidates) -> None:
+        """Take what another one found."""
+        self._keep(other._keys, other._distances)
+        self.damaged |= other.damaged
+
+    def _keep(self, keys: npt.NDArray[np.int64], found: Values) -> npt.NDArray[np.intp]:
+        """The nearest of these and those before; returns which of these are among them."""
+        before = len(self._keys)
+        keys = np.concatenate([self._keys, keys])
+        found = np.concatenate([self._distances, found])
         best = np.lexsort((keys, found))[: self._k]
         self._keys, self._distances = keys[best], found[best]
+        kept: npt.NDArray[np.intp] = best[best >= before] - before
+        return kept
 
     def nearest(self) -> list[tuple[int, float]]:
         """Keys and distances, nearest first."""

@@ -139,9 +139,10 @@ class PictureIndex:
         """As ``Index``."""
         self._enter()
         with self._database.reading() as connection:
-            found = (rows.one(connection, self._generation, picture_id) for picture_id in set(ids))
-            pictures = [rows.stored(one[1]) for one in found if one is not None]
-        return {picture.id: picture.content_sha256 for picture in pictures}
+            found = rows.known(connection, self._generation, ids)
+        return {
+            picture_id: rows.stored(row).content_sha256 for picture_id, (_, row) in found.items()
+        }
 
     def stored_contents(self, digests: Sequence[str]) -> set[str]:
         """As ``Index``."""

@@ -136,10 +136,8 @@ class Recoding:
 
     def _read(self, connection: apsw.Connection, keys: Keys) -> Iterator[Values]:
         for start in range(0, len(keys), AT_ONCE):
-            _, features = read_features(
-                connection, keys[start : start + AT_ONCE], self._binding.units
-            )
-            yield features
+            some = keys[start : start + AT_ONCE]
+            yield read_features(connection, some, self._binding.units).features
 
     def _uncoded(
         self, connection: apsw.Connection, stage: Stage, limit: int
@@ -151,7 +149,7 @@ class Recoding:
             (self._generation, stage.blocks.last),
             limit,
         )
-        keys, features = read_features(connection, wanted, self._binding.units)
+        keys, features, _ = read_features(connection, wanted, self._binding.units)
         if len(keys) != len(wanted):
             raise damaged(f"{len(wanted) - len(keys)} pictures have no features")
         return keys, features

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,9 +21,10 @@ from alexnet_server.index.inspected import (
     Unreadable,
     generations,
     open_file,
+    overlooked,
     pictures,
 )
-from alexnet_server.index.rows import insert
+from alexnet_server.index.rows import insert, last_key
 
 Progress = Callable[[int], object]  # is told pictures as they are done
 
@@ -102,7 +103,7 @@ def _keep_damaged(connection: apsw.Connection, path: Path) -> Path:
 def _save(connection: apsw.Connection, part: Path, progress: Progress) -> tuple[int, list[Lost]]:
     """Write what is sound to a new file; returns the number of pictures, and those lost."""
     known = generations(connection)
-    kept, lost = 0, []
+    kept, lost, seen = 0, [], set[int]()
     database = Database(part)
     try:
         with database.writing(math.inf) as target:
@@ -112,7 +113,10 @@ def _save(connection: apsw.Connection, part: Path, progress: Progress) -> tuple[
                 gone = list(_lost(target, some, known))
             lost += gone
             kept += len(some) - len(gone)
+            seen |= {one.key for one in some}
             progress(len(some))
+        with database.writing(math.inf) as target:
+            lost += _lost(target, overlooked(connection, seen), known)
     finally:
         database.close()
     return kept, lost
@@ -141,7 +145,7 @@ def _begin(target: apsw.Connection, known: Iterable[Generation]) -> None:
 
 
 def _lost(
-    target: apsw.Connection, some: list[Found | Unreadable], known: dict[int, Generation]
+    target: apsw.Connection, some: Sequence[Found | Unreadable], known: dict[int, Generation]
 ) -> Iterator[Lost]:
     """Write the sound ones of ``some``; yields the others."""
     for one in some:
@@ -153,7 +157,7 @@ def _lost(
             yield Lost(one.id, digest, " and ".join(one.damaged))
         else:
             try:
-                insert(target, one.generation, one.record)
+                insert(target, one.generation, {last_key(target) + 1: one.record})
             except apsw.ConstraintError:  # its index had not kept another of its id away
                 yield Lost(one.id, digest, "stored twice")
 

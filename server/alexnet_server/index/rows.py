@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
@@ -74,11 +74,24 @@ def dump(metadata: dict[str, Any]) -> str:
 
 def one(connection: apsw.Connection, generation: int, picture_id: str) -> tuple[int, Row] | None:
     """The key of a picture and its COLUMNS, or None."""
-    found = connection.execute(
-        f"SELECT picture, {COLUMNS} FROM pictures WHERE generation = ? AND id = ?",  # noqa: S608
-        (generation, picture_id),
-    ).fetchone()
-    return None if found is None else (int(found[0]), found[1:])
+    return known(connection, generation, [picture_id]).get(picture_id)
+
+
+def known(
+    connection: apsw.Connection, generation: int, ids: Sequence[str]
+) -> dict[str, tuple[int, Row]]:
+    """Keys and COLUMNS of those of ``ids`` that are there, by id."""
+    if not ids:
+        return {}
+    select = f"SELECT picture, {COLUMNS} FROM pictures WHERE generation = ? AND id IN carray(?)"  # noqa: S608
+    with closing(connection.execute(select, (generation, apsw.carray(tuple(ids))))) as found:
+        return {row[0]: (int(key), row) for key, *row in found}
+
+
+def last_key(connection: apsw.Connection) -> int:
+    """The largest key that any picture ever had, 0 where there was none."""
+    select = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'pictures'"
+    return int(connection.execute(select).get)
 
 
 def blob(connection: apsw.Connection, column: Blob, key: int) -> bytes:
@@ -115,10 +128,42 @@ def records(
     return whole
 
 
-def insert(connection: apsw.Connection, generation: int, record: Record) -> int:
-    """Write a picture whose id is not there; returns its key, larger than all before."""
-    picture = record.picture
-    texts = (
+def insert(connection: apsw.Connection, generation: int, records: Mapping[int, Record]) -> None:
+    """Write pictures whose ids are not there, by keys larger than all before.
+
+    One statement a table: as one a picture, SQLite let go of Python's lock so often that writers
+    stood in line behind everybody who searched.
+    """
+    table = []
+    for key, record in records.items():
+        texts = _texts(record.picture)
+        table.append((key, *texts, text_crc32(*texts)))
+    connection.execute(
+        f"INSERT INTO pictures (generation, picture, {COLUMNS})"  # noqa: S608
+        " SELECT ?, value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,"
+        " value->>7 FROM json_each(?)",
+        (generation, json.dumps(table, ensure_ascii=False)),
+    )
+    features = {key: record.features.astype(FEATURES).tobytes() for key, record in records.items()}
+    _insert_blobs(connection, "features", features)
+    _insert_blobs(connection, "thumbnails", {key: one.thumbnail for key, one in records.items()})
+
+
+def _insert_blobs(connection: apsw.Connection, table: str, blobs: Mapping[int, bytes]) -> None:
+    places, start = [], 1  # SQL counts from 1
+    for key, content in blobs.items():
+        places.append((key, start, len(content), zlib.crc32(content)))
+        start += len(content)
+    connection.execute(
+        f"INSERT INTO {table}"  # noqa: S608
+        " SELECT value->>0, substr(?, value->>1, value->>2), value->>3 FROM json_each(?)",
+        (b"".join(blobs.values()), json.dumps(places)),
+    )
+
+
+def _texts(picture: StoredPicture) -> tuple[str | int | None, ...]:
+    """COLUMNS of a picture, but for the CRC."""
+    return (
         picture.id,
         picture.content_sha256,
         picture.content_bytes,
@@ -126,35 +171,17 @@ def insert(connection: apsw.Connection, generation: int, record: Record) -> int:
         dump(picture.metadata),
         picture.created_at,
     )
-    connection.execute(
-        f"INSERT INTO pictures (generation, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        (generation, *texts, text_crc32(*texts)),
-    )
-    key = connection.last_insert_rowid()
-    features = record.features.astype(FEATURES).tobytes()
-    for table, content in (("features", features), ("thumbnails", record.thumbnail)):
-        connection.execute(
-            f"INSERT INTO {table} VALUES (?, ?, ?)",  # noqa: S608
-            (key, content, zlib.crc32(content)),
-        )
-    return key
 
 
-def describe(connection: apsw.Connection, key: int, picture: StoredPicture) -> None:
-    """Write another label and metadata of a picture that is there."""
-    metadata = dump(picture.metadata)
-    crc32 = text_crc32(
-        picture.id,
-        picture.content_sha256,
-        picture.content_bytes,
-        picture.label,
-        metadata,
-        picture.created_at,
-    )
+def describe(connection: apsw.Connection, key: int, picture: StoredPicture) -> Row:
+    """Write another label and metadata of a picture that is there; returns its COLUMNS."""
+    texts = _texts(picture)
+    crc32 = text_crc32(*texts)
     connection.execute(
         "UPDATE pictures SET label = ?, metadata = ?, crc32 = ? WHERE picture = ?",
-        (picture.label, metadata, crc32, key),
+        (*texts[3:5], crc32, key),
     )
+    return (*texts, crc32)
 
 
 def remove(connection: apsw.Connection, keys: Sequence[int]) -> None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from alexnet_server.index.blocks import Block, Codes, Keys, places
+from alexnet_server.index.blocks import Block, Codes, Keys, heads_of, places
 
-Found = tuple[Keys, npt.NDArray[np.int32]]
+# So many times as many as are wanted go on from the comparison of heads to that of whole codes.
+HEADS = 8
+Distances = npt.NDArray[np.int32]
+Found = tuple[Keys, Distances]
+T = TypeVar("T")
+R = TypeVar("R")
 _NOTHING: Found = (np.empty(0, np.int64), np.empty(0, np.int32))
 
 
 class Scan:
     """Threads that compare codes with FAISS, each a part of the blocks.
 
-    FAISS itself splits one query over no threads: its loop runs over queries.
+    FAISS itself splits one query over no threads: its loop runs over queries.  It computes all
+    distances, and those up to the r-th are taken here: its heaps took longer than the distances.
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._threads = threads or len(os.sched_getaffinity(0))
-        self._pool = ThreadPoolExecutor(self._threads, "scan", initializer=_use_one_thread)
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self.threads, "scan", initializer=_use_one_thread)
 
     def nearest(
         self, blocks: Sequence[Block], query: Codes, r: int, passing: Keys | None = None
@@ -32,40 +40,65 @@ class Scan:
 
         ``query`` uint8 [code_bytes]; ``passing`` int64, ascending, are the keys that may be found,
         None for all.  Returns int64 [<= r] and int32 [<= r]; of equally near ones at the limit
-        any may be left out.
+        any may be left out.  Of codes with shorter heads, those found are the nearest among the
+        ``HEADS * r`` whose heads are.
         """
-        parts = [blocks[first :: self._threads] for first in range(self._threads)]
-        done = [
-            self._pool.submit(self._part, part, query[np.newaxis], r, passing)
-            for part in parts
-            if part
-        ]
-        keys, distances = _joined([one.result() for one in done])
+        parts = [blocks[first :: self.threads] for first in range(self.threads)]
+        found = self.each(lambda part: _part(part, query[np.newaxis], r, passing), parts)
+        keys, distances = _joined(found)
         if len(keys) > r:
             best = np.argpartition(distances, r - 1)[:r]
             keys, distances = keys[best], distances[best]
         order = np.argsort(keys)
         return keys[order], distances[order]
 
+    def each(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+        """What ``work`` makes of each of ``parts``, on these threads; raises what it raises."""
+        return list(self._pool.map(work, parts))
+
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()
 
-    def _part(self, blocks: Sequence[Block], query: Codes, r: int, passing: Keys | None) -> Found:
-        return _joined([self._block(block, query, r, passing) for block in blocks])
 
-    def _block(self, block: Block, query: Codes, r: int, passing: Keys | None) -> Found:
-        keys, codes = block
-        if passing is not None:
-            rows = places(keys, passing)
-            keys, codes = keys[rows], codes[rows]
-        if not len(keys):
-            return _NOTHING
-        import faiss  # noqa: PLC0415 - a third of a second, which a small index never needs
+def _part(blocks: Sequence[Block], query: Codes, r: int, passing: Keys | None) -> Found:
+    """At least the ``r`` nearest to ``query`` uint8 [1, code_bytes]."""
+    if not blocks:
+        return _NOTHING
+    head = heads_of(query)
+    is_whole = head.shape == query.shape
+    asked = [None if passing is None else places(block.keys, passing) for block in blocks]
+    distances = [
+        _distances(head, block.heads if rows is None else block.heads[rows])
+        for block, rows in zip(blocks, asked, strict=True)
+    ]
+    limit = _limit(distances, 8 * head.shape[1], r if is_whole else HEADS * r)
+    found = []
+    for block, rows, each in zip(blocks, asked, distances, strict=True):
+        near = np.flatnonzero(each <= limit)
+        at = near if rows is None else rows[near]
+        by_code = each[near] if is_whole else _distances(query, block.codes[at])
+        found.append((block.keys[at], by_code))
+    return _joined(found)
 
-        # query [1, code_bytes], codes [n, code_bytes]; FAISS wants both without gaps.
-        distances, rows = faiss.knn_hamming(query, codes, min(r, len(keys)))
-        return keys[rows[0]], distances[0]
+
+def _limit(distances: Sequence[Distances], bits: int, r: int) -> int:
+    """The ``r``-th smallest of distances up to ``bits``, or that where there are fewer."""
+    counts = np.zeros(bits + 1, np.int64)
+    for each in distances:
+        counts += np.bincount(each, minlength=bits + 1)
+    return int(np.searchsorted(np.cumsum(counts), r))
+
+
+def _distances(query: Codes, codes: Codes) -> Distances:
+    """``query`` uint8 [1, b] to each of ``codes`` uint8 [n, b], without gaps: int32 [n]."""
+    # Imported here: a third of a second, which a small index never needs; and by name, because
+    # FAISS's stubs leave this function out.
+    faiss = import_module("faiss")
+    distances = np.empty(len(codes), np.int32)
+    pointers = (faiss.swig_ptr(each) for each in (query, codes))
+    faiss.hammings(*pointers, 1, *codes.shape, faiss.swig_ptr(distances))
+    return distances
 
 
 def _use_one_thread() -> None:

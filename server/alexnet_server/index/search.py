@@ -35,9 +35,10 @@ def candidates_of(k: int, count: int) -> int:
     """How many pictures their codes choose for exact comparison, of ``count``.
 
     On features like AlexNet's, codes of a bit a unit have 0.995 of the ten nearest among their
-    best 200 of 200,000; beyond, 500 are taken.
+    best 150 of 200,000, and among their best 300 of a million.
     """
-    return max(20 * k, 200 if count <= 200_000 else 500)
+    least = 150 if count <= 200_000 else 300 if count <= 1_000_000 else 500
+    return max(15 * k, least)
 
 
 class Search:
@@ -120,11 +121,23 @@ class Search:
             if excluding is not None:
                 keys = keys[keys != self._key_of(connection, excluding)]
             nearest = Candidates(query, k, max_distance, self._binding.metric)
-            for start in range(0, len(keys), AT_ONCE):
-                require_wanted()
-                # One that was deleted since the scan is not there any more.
-                nearest.offer(*read_features(connection, keys[start : start + AT_ONCE], len(query)))
-            return _neighbors(connection, nearest.nearest())
+            if stage is None:  # in one view with their keys, so that none is missing
+                _compare(connection, keys, nearest, require_wanted)
+            else:
+                # Begins this view, which so has all that the threads find in theirs, later ones.
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+                self._compare_at_once(keys, nearest, require_wanted)
+            return _neighbors(connection, nearest)
+
+    def _compare_at_once(self, keys: Keys, nearest: Candidates, require_wanted: Wanted) -> None:
+        """Each thread of the scan a part of ``keys``; one deleted since the scan is not there."""
+
+        def compare(part: Keys) -> Candidates:
+            with self._database.reading() as connection:
+                return _compare(connection, part, nearest.like(), require_wanted)
+
+        for found in self._scan.each(compare, np.array_split(keys, self._scan.threads)):
+            nearest.merge(found)
 
     def added(self, connection: apsw.Connection, keys: Sequence[int], features: Values) -> Added:
         """Write the codes of new pictures, whose ``features`` are float32 [n, units].
@@ -191,8 +204,19 @@ def _coder_of(path: Path, binding: Binding) -> Coder | None:
     return GraphCoder(graph, binding.units)
 
 
-def _neighbors(connection: apsw.Connection, nearest: list[tuple[int, float]]) -> list[Neighbor]:
+def _compare(
+    connection: apsw.Connection, keys: Keys, nearest: Candidates, require_wanted: Wanted
+) -> Candidates:
+    """Offer the pictures of ``keys`` that are there."""
+    for start in range(0, len(keys), AT_ONCE):
+        require_wanted()
+        nearest.offer(read_features(connection, keys[start : start + AT_ONCE], nearest.units))
+    return nearest
+
+
+def _neighbors(connection: apsw.Connection, candidates: Candidates) -> list[Neighbor]:
     """What is stored of the nearest pictures.  Raises StorageFailed where it is damaged."""
+    nearest = candidates.nearest()
     if not nearest:
         return []
     keys = np.array([key for key, _ in nearest], np.int64)
@@ -203,7 +227,7 @@ def _neighbors(connection: apsw.Connection, nearest: list[tuple[int, float]]) ->
             (apsw.carray(keys),),
         )
     }
-    for key in texts:
-        rows.blob(connection, "features", key)  # as they were written, or StorageFailed
+    if damaged := candidates.damaged & texts.keys():
+        raise rows.damaged(f"the features of pictures {sorted(damaged)}")
     found = ((texts[key], distance) for key, distance in nearest if key in texts)
     return [Neighbor(one.id, distance, one.label, one.metadata) for one, distance in found]

@@ -9,33 +9,36 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from alexnet_server.index.blocks import Blocks, SharedLock, places
+from alexnet_server.index.blocks import HEAD_BYTES, Blocks, SharedLock, heads_of, places
 from tests.waiting import wait_until
 
 CODE_BYTES = 8
 
 
-def codes_of(keys: np.ndarray) -> np.ndarray:
-    """A code that tells its key, [n, 8]."""
-    return keys.astype("<i8").view(np.uint8).reshape(len(keys), CODE_BYTES)
+def codes_of(keys: np.ndarray, code_bytes: int = CODE_BYTES) -> np.ndarray:
+    """A code that tells its key, [n, code_bytes]."""
+    one = keys.astype("<i8").view(np.uint8).reshape(len(keys), 8)
+    return np.tile(one, code_bytes // 8)
 
 
 def told(blocks: Blocks) -> list[int]:
     """The keys that are there, once every code was found beside its own key."""
     with blocks.reading() as read:
         for block in read:
-            np.testing.assert_array_equal(block.codes, codes_of(block.keys))
+            np.testing.assert_array_equal(block.codes, codes_of(block.keys, blocks.code_bytes))
+            np.testing.assert_array_equal(block.heads, heads_of(block.codes))
         return [int(key) for block in read for key in block.keys]
 
 
-def test_blocks_are_a_sorted_dictionary() -> None:
+@pytest.mark.parametrize("code_bytes", [CODE_BYTES, 2 * HEAD_BYTES])
+def test_blocks_are_a_sorted_dictionary(code_bytes: int) -> None:
     random = np.random.default_rng(1)
-    blocks, expected, next_key = Blocks(CODE_BYTES, rows=16), [], 1
+    blocks, expected, next_key = Blocks(code_bytes, rows=16), [], 1
     for _ in range(300):
         if random.random() < 0.5 or not expected:
             keys = next_key + np.cumsum(random.integers(1, 4, random.integers(1, 40)))
             next_key = int(keys[-1]) + 1
-            blocks.append(keys, codes_of(keys))
+            blocks.append(keys, codes_of(keys, code_bytes))
             expected += keys.tolist()
         else:
             wanted = random.choice(expected, random.integers(1, len(expected) + 1), replace=False)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 
 from alexnet_server.index.nearest import Candidates, distances
+from alexnet_server.index.stored_features import StoredFeatures
 
 UNITS = 48
+
+
+def stored(keys: np.ndarray, features: np.ndarray) -> StoredFeatures:
+    return StoredFeatures(keys, features, np.array([zlib.crc32(one) for one in features]))
 
 
 def oracle(features: np.ndarray, query: np.ndarray, metric: str) -> np.ndarray:
@@ -61,10 +68,33 @@ def test_candidates_keep_the_nearest_of_all_chunks(features: np.ndarray, metric:
     candidates = Candidates(query, 100, limit, metric)
     for start in range(0, len(twice), 250):
         chunk = twice[start : start + 250]
-        candidates.offer(np.arange(start, start + len(chunk)), chunk)
+        candidates.offer(stored(np.arange(start, start + len(chunk)), chunk))
     found = candidates.nearest()
     # Everything is there twice: equal distances stand in order of key.
     order = np.lexsort((np.arange(len(twice)), np.round(expected, 6)))
     assert [key for key, _ in found[:42]] == order[:42].tolist()
     assert all(distance <= limit for _, distance in found)
     assert len(found) == np.count_nonzero(expected <= limit)
+
+
+def test_what_several_found_is_what_one_finds(features: np.ndarray) -> None:
+    keys = np.arange(len(features))
+    alone = Candidates(features[5], 20)
+    alone.offer(stored(keys, features))
+    together = Candidates(features[5], 20)
+    for part in np.array_split(keys, 3):
+        one = together.like()
+        one.offer(stored(part, features[part]))
+        together.merge(one)
+    assert together.nearest() == alone.nearest()
+
+
+def test_only_damage_to_the_nearest_is_told(features: np.ndarray) -> None:
+    keys, order = np.arange(len(features)), np.argsort(oracle(features, features[5], "l2"))
+    near, far = int(order[3]), int(order[-1])
+    read = stored(keys, features)
+    read.crc32[[near, far]] ^= 1
+    candidates, merged = Candidates(features[5], 20), Candidates(features[5], 20)
+    candidates.offer(read)
+    merged.merge(candidates)
+    assert candidates.damaged == merged.damaged == {near}

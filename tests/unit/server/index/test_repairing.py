@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,24 @@ def test_a_page_that_is_none_costs_its_own_pictures(
     assert 1 <= len(lost) < COUNT / 2
     assert None not in lost  # the index of ids is whole
     assert stored(path) == comparable([one for one in records if one.picture.id not in lost])
+    assert check(path, None).counts == {}
+
+
+def test_pictures_that_a_damaged_page_hides_are_named(path: Path, records: list[Record]) -> None:
+    # The page that leads to the others leads to the second twice, and to the first no more:
+    # of which SQLite says nothing (sqlite.org/fileformat.html, section 1.6).
+    with altered(path) as connection:
+        select = "SELECT rootpage FROM sqlite_schema WHERE name = 'pictures'"
+        start = (connection.execute(select).get - 1) * PAGE
+    content = bytearray(path.read_bytes())
+    assert content[start] == 5  # an interior page of a table
+    first, second = struct.unpack_from(">HH", content, start + 12)
+    content[start + first : start + first + 4] = content[start + second : start + second + 4]
+    path.write_bytes(content)
+    repaired = repair(path)
+    kept, lost = stored(path), {one.id for one in repaired.lost}
+    assert len(kept) < COUNT
+    assert {one.picture.id for one in records} == {one[0].id for one in kept} | lost  # type: ignore[attr-defined]
     assert check(path, None).counts == {}
 
 

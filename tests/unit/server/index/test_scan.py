@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import alexnet_server.index
-from alexnet_server.index.blocks import Blocks
+from alexnet_server.index.blocks import HEAD_BYTES, Blocks
 from alexnet_server.index.scan import Scan
 
 CODE_BYTES = 16
@@ -53,6 +53,26 @@ def test_scan_equals_numpy(scan: Scan, codes: np.ndarray, r: int, part: float) -
     np.testing.assert_array_equal(expected[rows], distances)  # each beside its own key
     assert allowed[rows].all()
     assert (np.diff(found) > 0).all()
+
+
+def test_codes_are_found_by_their_heads_and_ranked_by_all_of_them(scan: Scan) -> None:
+    random = np.random.default_rng(6)
+    codes = random.integers(0, 256, (3_000, 512), dtype=np.uint8)
+    query = codes[1_234].copy()
+    # Ten that are near: ever more of the bits, everywhere in the code, are others.
+    near = random.choice(3_000, 10, replace=False)
+    for number, row in enumerate(near):
+        bits = np.unpackbits(query)
+        bits[random.choice(4_096, 40 * (number + 1), replace=False)] ^= 1
+        codes[row] = np.packbits(bits)
+    blocks = Blocks(512, rows=700)
+    blocks.append(np.arange(1, 3_001), codes)
+    with blocks.reading() as read:
+        assert read[0].heads.shape == (700, HEAD_BYTES)
+        found, distances = scan.nearest(read, query, 10)
+    expected = hamming(codes, query)
+    assert set(found) == set(1 + np.argsort(expected, kind="stable")[:10])
+    np.testing.assert_array_equal(expected[found - 1], distances)
 
 
 def test_scan_of_nothing(scan: Scan) -> None:

@@ -177,9 +177,10 @@ def test_a_search_that_nobody_waits_for_ends(index: PictureIndex, features: np.n
 
 
 def test_more_are_chosen_where_more_are_asked_for_or_stored() -> None:
-    assert candidates_of(10, 10_000) == 200
-    assert candidates_of(10, 1_000_000) == 500
-    assert candidates_of(50, 10_000) == 1_000
+    assert candidates_of(10, 10_000) == 150
+    assert candidates_of(10, 1_000_000) == 300
+    assert candidates_of(10, 1_000_001) == 500
+    assert candidates_of(50, 10_000) == 750
 
 
 def test_pictures_that_come_and_go_are_found_and_not(tmp_path: Path, few: np.ndarray) -> None:
