@@ -50,6 +50,7 @@ class Database:
         that can be used, StorageFailed where it cannot be opened or made.
         """
         self.path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._flags = apsw.SQLITE_OPEN_READONLY if read_only else _READ_WRITE
         self._is_closed = False
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
@@ -114,6 +115,13 @@ class Database:
             if self.writer.in_transaction:
                 self.writer.execute("ROLLBACK")
             raise
+
+    def log_bytes(self) -> int:
+        """What SQLite's log takes on the disk."""
+        try:
+            return self._log.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def truncate_wal(self) -> bool:
         """Copy the whole log into the file and empty it, so that nothing deleted is left in it.

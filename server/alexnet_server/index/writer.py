@@ -23,6 +23,8 @@ from alexnet_server.errors import StorageFailed
 from alexnet_server.index.database import Database
 
 BATCH = 1_024  # pictures in one commit
+# SQLite begins its log anew when nobody reads; beside searches without a pause it never would.
+LOG_BYTES = 64 * 1024 * 1024
 _WAIT_S = 2.0  # for writers here and in other processes together: less than a request has
 _TRY_S = 0.2  # until it is seen whether anybody still waits
 _ERASE_S = 0.5  # after the reply; with what SQLite takes for it, less than 1 s
@@ -83,7 +85,7 @@ class Writer:
         raise StorageFailed("nothing was stored: others have been writing for too long")
 
     def erase_soon(self) -> None:
-        """Called by a change that deletes or replaces: its bytes shall leave SQLite's log too."""
+        """Where something was deleted or replaced, or the log is long: empty it by and by."""
         if self._erase_at_s is None:
             self._erase_at_s = time.monotonic() + _ERASE_S
 
@@ -125,6 +127,8 @@ class Writer:
         for write, result in done:
             _apply(write, result)
             write.done.set_result(result)
+        if self._database.log_bytes() > LOG_BYTES:
+            self.erase_soon()
 
     def _begin(self) -> bool:
         """Whether SQLite's write lock is held, and somebody waits for it."""
@@ -184,13 +188,13 @@ class Writer:
                 write.done.set_exception(StorageFailed(detail))
 
     def _erase(self, *, at_once: bool = False) -> None:
-        """Empty SQLite's log where something was deleted some time ago."""
+        """Empty SQLite's log where it was to be some time ago."""
         if self._erase_at_s is None or not (at_once or time.monotonic() >= self._erase_at_s):
             return
         try:
             is_done = self._database.truncate_wal()
         except apsw.Error:
-            _log.exception("SQLite's log could not be emptied of what was deleted")
+            _log.exception("SQLite's log could not be emptied")
             is_done = False
         self._erase_at_s = None if is_done else time.monotonic() + _ERASE_S
 

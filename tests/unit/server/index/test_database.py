@@ -6,7 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 from alexnet_server.errors import IndexMismatch, StorageFailed
-from alexnet_server.index import database
+from alexnet_server.index import database, writer
 from alexnet_server.index.database import Database
 from alexnet_server.index.opening import Indexes
 from alexnet_server.index.pictures import PictureIndex
@@ -244,3 +246,34 @@ def test_named_keys_have_an_index_until_they_are_named_no_more(tmp_path: Path) -
     ):
         opened(path, index_keys=named).close()
         assert key_indexes(path) == expected
+
+
+def test_the_log_stays_short_beside_readers_without_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads keeps SQLite from beginning its log anew, and here somebody always does."""
+    monkeypatch.setattr(writer, "LOG_BYTES", 200_000)
+    path = tmp_path / "index.sqlite"
+    index = opened(path)
+    stop, row = threading.Event(), np.zeros(UNITS, np.float32)
+
+    def read() -> None:
+        while not stop.is_set():
+            with index._database.reading() as connection:
+                connection.execute("SELECT count(*) FROM pictures").fetchall()
+                stop.wait(0.005)
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+        try:
+            longest = 0
+            for number in range(200):
+                index.upsert([picture(f"p{number}", row)])
+                longest = max(longest, index._database.log_bytes())
+            assert longest > writer.LOG_BYTES
+            wait_until(lambda: log_is_empty(path))
+        finally:
+            stop.set()
+        for reader in readers:
+            reader.result()
+    index.close()
