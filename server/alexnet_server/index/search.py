@@ -115,18 +115,18 @@ class Search:
         stage = None if exact or self._stages.count <= self._exact_up_to else self._stages.current
         # SQLite's view begins with the first statement: of all pictures, after the scan.
         with self._database.reading() as connection:
-            keys = self._to_compare(
+            keys, is_scanned = self._to_compare(
                 connection, query, k, where=where, stage=stage, require_wanted=require_wanted
             )
             if excluding is not None:
                 keys = keys[keys != self._key_of(connection, excluding)]
             nearest = Candidates(query, k, max_distance, self._binding.metric)
-            if stage is None:  # in one view with their keys, so that none is missing
-                _compare(connection, keys, nearest, require_wanted)
-            else:
+            if is_scanned:
                 # Begins this view, which so has all that the threads find in theirs, later ones.
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
                 self._compare_at_once(keys, nearest, require_wanted)
+            else:  # in one view with their keys, so that none is missing
+                _compare(connection, keys, nearest, require_wanted)
             return _neighbors(connection, nearest)
 
     def _compare_at_once(self, keys: Keys, nearest: Candidates, require_wanted: Wanted) -> None:
@@ -169,20 +169,23 @@ class Search:
         where: Where,
         stage: Stage | None,
         require_wanted: Wanted,
-    ) -> Keys:
-        """Keys of the pictures that are compared exactly, all that pass where there is no stage."""
+    ) -> tuple[Keys, bool]:
+        """Keys of the pictures to compare exactly, and whether they were chosen by their codes.
+
+        Else they are all that pass.
+        """
         passing = None
         if stage is None or where != EVERYTHING:
             bound = conditions.sql(where, self._generation)
             passing = read_keys(connection, *bound, -1 if stage is None else self._exact_up_to + 1)
             if stage is None or len(passing) <= self._exact_up_to:
-                return passing
+                return passing, False
             passing = read_keys(connection, *bound)
         require_wanted()
         code = stage.coder.encode(query[np.newaxis])[0]
         with stage.blocks.reading() as blocks:
             r = candidates_of(k, self._stages.count)
-            return self._scan.nearest(blocks, code, r, passing)[0]
+            return self._scan.nearest(blocks, code, r, passing)[0], True
 
     def _key_of(self, connection: apsw.Connection, picture_id: str) -> int:
         """A picture's key, 0 where there is none."""
