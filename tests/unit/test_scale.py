@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from alexnet_server.index.blocks import HEAD_BYTES
 from alexnet_server.index.milvus import collection
 
 LINES = (Path(__file__).parents[2] / "docs/scale.md").read_text().splitlines()
@@ -44,16 +45,17 @@ def whole(count: float) -> str:
 
 def test_the_large_table_follows_from_the_small_one() -> None:
     values = [float(row[1].replace(",", "")) for row in table("| | | from |")]
-    (features, thumbnail, texts, code, learned, scanned, opened, stored, looked) = values[:9]
-    (in_segment, sq8, lists, probed, memory, full, may_take) = values[9:]
+    (features, thumbnail, texts, code, head, learned) = values[:6]
+    (scanned, compared, opened, stored, looked) = values[6:11]
+    (in_segment, sq8, lists, probed, memory, full, may_take) = values[11:]
     searched = code * probed / lists
     rows: list[tuple[Callable[[float], str], float]] = [
         (size, features),
         (size, features + thumbnail + texts + code),
-        (size, code),
+        (size, code + head),
         (size, learned),
-        (duration, code / scanned),
-        (whole, code / scanned / may_take),
+        (duration, 1 / compared),
+        (whole, 1 / compared / may_take),
         (duration, 1 / opened),
         (duration, 1 / stored),
         (duration, 1 / looked),
@@ -76,6 +78,7 @@ def test_the_small_table_says_what_the_code_does() -> None:
     units = 4096
     assert said["features, bytes"] == f"{4 * units:,}"
     assert said["code, bytes"] == f"{units // 8:,}"
+    assert said["head of a code, bytes"] == str(HEAD_BYTES)
     assert said["pictures in a segment of a Milvus"] == f"{2**30 // (4 * units):,}"
     assert said["lists of a segment"] == f"{collection._RABITQ['nlist']:,}"
     assert said["lists a search reads"] == str(collection._RABITQ_SEARCH["nprobe"])
@@ -86,7 +89,7 @@ def test_the_small_table_says_what_the_code_does() -> None:
 def test_the_text_repeats_the_table() -> None:
     text = " ".join(LINES)
     rows = {row[0]: row[1:] for row in table("| pictures | 1 million")}
-    assert f"{rows['cores that scan them in time'][1]} cores, 5 GB" in text
-    assert f"and {rows['cores that scan them in time'][2]} cores could scan" in text
+    assert f"{rows['cores that compare them in time'][1]} cores, 6 GB" in text
+    assert f"and {rows['cores that compare them in time'][2]} cores could scan" in text
     assert f"is {rows['query nodes'][3]} query nodes" in text
     assert re.search(f"and {rows['two cores compute their features in'][3]} of these", text)
