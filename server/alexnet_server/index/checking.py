@@ -129,7 +129,19 @@ def count_pictures(path: Path) -> int:
             return 0
 
 
+def _check_schema(connection: apsw.Connection, findings: Findings) -> None:
+    """What a server cannot open: with writable_schema, as here, SQLite reads past it."""
+    try:
+        connection.execute("PRAGMA writable_schema=RESET")  # off, and the schema is read again
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except apsw.Error as error:
+        findings.add(Fault("pages", detail=str(error)))
+    finally:
+        connection.pragma("writable_schema", True)
+
+
 def _check_pages(connection: apsw.Connection, findings: Findings) -> None:
+    _check_schema(connection, findings)
     try:
         with closing(connection.execute(f"PRAGMA integrity_check({_MOST_COMPLAINTS})")) as found:
             for (said,) in found:

@@ -113,6 +113,15 @@ def test_pictures_that_a_damaged_page_hides_are_named(path: Path, records: list[
     assert check(path, None).counts == {}
 
 
+def test_a_schema_that_no_server_reads_is_damage(path: Path, records: list[Record]) -> None:
+    content = path.read_bytes()
+    at = content.index(b"TABLE thumbnails")
+    flip_bit(path, at, 0)  # "UABLE"
+    assert check(path, None).counts["pages"] >= 1
+    with pytest.raises(StorageFailed, match="restore a backup"):
+        repair(path)
+
+
 def test_a_lost_index_of_ids_costs_nothing(path: Path, records: list[Record]) -> None:
     for page in leaf_pages(path, "sqlite_autoindex_pictures_1"):
         overwrite_page(path, page, b"")
