@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 Keys = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint8]
-# 16 MiB of 512-byte codes.  Each block of a scan fills a heap of its own, which costs a quarter of
-# the scan at 16,384 rows and 500 candidates; a delete moves all rows of a block behind it.
+# 16 MiB of 512-byte codes: a delete moves all rows of a block behind it.
 ROWS = 32_768
 HEAD_BYTES = 64
 
