@@ -41,6 +41,12 @@ class Mixture:
         self._pictures = [encoded(one[:160, :200], kinds[n % 3]) for n, one in enumerate(pixels)]
         self.seen: Counter[tuple[bool, int]] = Counter()
 
+    def fill(self, views: int) -> None:
+        """One request that takes as many views through the network together."""
+        files = [("image", self._picture())] * views
+        answer = httpx.post(f"{self._url}/classify", files=files, timeout=WAIT_S, verify=False)
+        assert answer.status_code == 200, answer.text
+
     def send(self, count: int) -> None:
         address = httpx.URL(self._url)
         with httpx.Client(base_url=self._url, timeout=WAIT_S, verify=False) as client:
