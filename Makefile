@@ -21,7 +21,7 @@ BIN   := .venv/bin
 READY := .venv/ready
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: serve starter triton test faults faults-deploys check setup clean
+.PHONY: serve starter triton test faults faults-client faults-deploys check setup clean
 
 serve: $(READY)
 ifneq ($(CHECKPOINT),)
@@ -51,11 +51,17 @@ triton: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
-	$(BIN)/pytest tests/e2e tests/triton tests/gpu
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/e2e tests/triton tests/gpu
 
-# The fault tests of the server in full, where `make test` takes a sample.
+# The fault tests of the server in full, where `make test` takes a sample. In the order of their
+# names, because by far the longest (tests/faults/api) is then not the last to begin.
 faults: $(READY)
-	FAULTS=all $(BIN)/pytest --timeout 1200 --numprocesses 2 --dist loadfile tests/faults
+	FAULTS=all $(BIN)/pytest --timeout 1200 --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--ignore tests/faults/client tests/faults
+
+# The same of the client: killed, refused, full disks, thousands of pictures.
+faults-client: $(READY)
+	FAULTS=all $(BIN)/pytest --timeout 1200 --numprocesses 2 --dist loadfile tests/faults/client
 
 # Deploys and rollbacks stopped at every step, not only at some of them (half an hour).
 faults-deploys: $(READY)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -24,9 +25,11 @@ NOT_TO_BE_HAD = 3  # start.py --help
 @pytest.fixture(scope="session", autouse=True)
 def _triton_is_here() -> None:
     """Fetch Triton; where it cannot be had, skip, but never silently pass in CI."""
-    got = subprocess.run(
-        [sys.executable, START, "--fetch-only"], capture_output=True, text=True, check=False
-    )
+    with START.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # one process fetches it, those beside it wait
+        got = subprocess.run(
+            [sys.executable, START, "--fetch-only"], capture_output=True, text=True, check=False
+        )
     if got.returncode == NOT_TO_BE_HAD and not os.environ.get("CI"):
         pytest.skip(got.stderr)
     assert got.returncode == 0, got.stderr

@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 from tests.written_index import BINDING
 
 WRITERS = 4
-BACKUPS = sized(3, 30)
+BACKUPS = sized(3, 20)
 
 
 @dataclass
