@@ -54,6 +54,7 @@ READING = frozenset(
         ("GET", "/model"),
         ("POST", "/classify"),
         ("POST", "/features"),
+        ("POST", "/towers"),
         ("POST", "/v1/embeddings"),
         ("POST", "/search"),
         ("GET", "/images"),

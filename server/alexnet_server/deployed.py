@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from alexnet_repository.errors import RepositoryError
@@ -18,6 +19,7 @@ from alexnet_server.errors import (
     RequestError,
     StorageFailed,
 )
+from alexnet_server.first_layer import FirstLayer
 from alexnet_server.index import Index
 from alexnet_server.index.opening import Indexes
 
@@ -49,6 +51,11 @@ class Deployed:
         """Which model answers: ``name``, ``version``, ``digest``."""
         model = self.repository.manifest["model"]
         return {key: model[key] for key in ("name", "version", "digest")}
+
+    @cached_property
+    def first_layer(self) -> FirstLayer:
+        """The small graph of conv1, which is not loaded before it is asked."""
+        return FirstLayer(self.repository)
 
     def prove(self) -> None:
         """Let the model give its known answers, where its engine does not do so by itself.

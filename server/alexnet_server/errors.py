@@ -14,6 +14,7 @@ ServerError                          raised before or while serving
     │   ├── ForeignHost       403    foreign_host         without keys: Host names another server
     │   └── ForeignOrigin     403    foreign_origin       without keys: sent by another site's page
     ├── PictureNotFound       404    picture_not_found
+    ├── NoFirstLayer          404    no_first_layer       the deploy has no graph of conv1
     ├── IndexInUse            409    index_in_use         another process has it or makes it
     ├── IndexMismatch         409    index_mismatch       the index file belongs to something else
     ├── TooManyPictures       413    too_many_pictures    pictures times views, or times k
@@ -129,6 +130,12 @@ class PictureNotFound(RequestError):
     """No picture of that id is in the index."""
 
     status, code, title = 404, "picture_not_found", "No such picture"
+
+
+class NoFirstLayer(RequestError):
+    """The first layer cannot be looked at: no graph of it, or nothing here that runs it."""
+
+    status, code, title = 404, "no_first_layer", "No view of the first layer"
 
 
 class IndexInUse(RequestError):

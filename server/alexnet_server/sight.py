@@ -35,7 +35,7 @@ def look(
     DeadlineExceeded, ClientGone, or what the engine raises.
     """
     with call.span("decode"):
-        decoded = [_decode(served, call, upload) for upload in uploads]
+        decoded = [decode_upload(served, call, upload) for upload in uploads]
     good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
     if not good:
         return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
@@ -51,7 +51,8 @@ def content_sha256(upload: Upload) -> str:
     return hashlib.sha256(upload.data).hexdigest()
 
 
-def _decode(served: Served, call: Call, upload: Upload) -> Pixels | PictureError:
+def decode_upload(served: Served, call: Call, upload: Upload) -> Pixels | PictureError:
+    """Its pixels uint8 [256, 256, 3], or its fault.  Raises DeadlineExceeded or ClientGone."""
     limits = served.settings.limits
     try:
         upload.require_size(limits)

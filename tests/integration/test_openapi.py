@@ -27,6 +27,7 @@ BODY_STARTS = {"application/x-npy": b"\x93NUMPY", "image/jpeg": b"\xff\xd8\xff",
 BY_FAULT_ALONE = {"500", "502", "503"}
 BY_KEYS_ALONE = {"401"}  # the server of most of these tests has none
 BY_RACE_ALONE = {("put", "/images/{id}", "404"), ("post", "/images", "404")}
+BY_DEPLOY_ALONE = {("post", "/towers", "404")}  # one without the graph of conv1
 BY_INDEX_ALONE = {"409", "507"}
 
 DOCUMENT = json.loads(resources.files("alexnet_server").joinpath("openapi.json").read_text())
@@ -147,6 +148,9 @@ CASES = [
     Case("post", "/features", 200, send=form(headers=NPY)),
     Case("post", "/features", 415, "unsupported_format", form(extra=(b"x",), headers=NPY)),
     *upload_cases("post", "/features"),
+    Case("post", "/towers", 200, send=raw),
+    Case("post", "/towers", 200, send=form(extra=(b"x",), params={"maps": 12})),
+    *upload_cases("post", "/towers"),
     Case("post", EMBEDDINGS, 200, send=embedded()),
     Case("post", EMBEDDINGS, 200, send=embedded(encoding_format="base64", dimensions=4096)),
     Case("post", EMBEDDINGS, 400, "bad_request", ask(json={"input": "https://example.org/a.jpg"})),
@@ -283,7 +287,7 @@ def test_every_operation_and_status_is_asked_for(method, path):
     asked |= (
         BY_FAULT_ALONE | BY_KEYS_ALONE | (BY_INDEX_ALONE if (method, path) in OF_INDEX else set())
     )
-    asked |= {status for *key, status in BY_RACE_ALONE if key == [method, path]}
+    asked |= {status for *key, status in BY_RACE_ALONE | BY_DEPLOY_ALONE if key == [method, path]}
     assert OPERATIONS[method, path]["responses"].keys() <= asked
 
 

@@ -4,6 +4,7 @@
 import * as key from "./key.js";
 import { ask, Refusal } from "./server.js";
 import { load, release, thumbnail } from "./thumbnail.js";
+import { clearTowers, showTowers } from "./towers.js";
 
 const TOP_K = 5;
 const NEIGHBORS = 12;
@@ -79,9 +80,11 @@ async function lookAt(file, signal) {
   showPicture(URL.createObjectURL(file), file.name || "Pasted picture");
   await requireReadable(file);
   const seen = ask(`classify?top_k=${TOP_K}`, post(file, signal)).then(showPredictions);
-  const asked = isIndexUsable ? [seen, searchFor(file, signal)] : [seen];
+  const asked = [seen];
+  if (isIndexUsable) asked.push(searchFor(file, signal));
   const refused = (await Promise.allSettled(asked)).find(({ reason }) => reason);
   if (refused) throw refused.reason;
+  await showTowers(post(file, signal)); // the answers first: this is for looking
 }
 
 // A dropped folder comes as a file that cannot be read; fetch would blame the network for it.
@@ -127,6 +130,7 @@ function post(file, signal, label = "") {
 }
 
 function clearAnswers() {
+  clearTowers();
   for (const id of ["seen", "found", "add", "empty"]) part(id).hidden = true;
   for (const id of ["predictions", "neighbors"]) part(id).replaceChildren();
 }

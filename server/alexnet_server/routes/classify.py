@@ -18,7 +18,7 @@ from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.parameters import Parameters
 from alexnet_server.problem import picture_error, picture_problem
-from alexnet_server.routes import embeddings
+from alexnet_server.routes import embeddings, towers
 from alexnet_server.served import Served
 from alexnet_server.sight import Seen, look
 from alexnet_server.uploads import Upload
@@ -64,6 +64,7 @@ def blueprint(served: Served) -> Blueprint:
         return served.answer(this_call(), work)
 
     embeddings.register(routes, served)
+    towers.register(routes, served)
     return routes
 
 

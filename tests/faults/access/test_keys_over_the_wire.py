@@ -30,6 +30,7 @@ OPEN = (b"/", b"/livez", b"/readyz", b"/openapi.json", b"/docs", b"/page/page.js
 READING = (
     *(b"GET /model", b"GET /images", b"GET /images/a", b"GET /images/a/thumbnail"),
     *(b"GET /images/a/similar", b"HEAD /model", b"POST /classify", b"POST /features"),
+    b"POST /towers",
     *(b"POST /search", b"POST /v1/embeddings", b"GET /nothing", b"OPTIONS /images"),
 )
 WRITING = (b"PUT /images/a", b"POST /images", b"DELETE /images/a", b"POST /images/delete")

@@ -26,6 +26,7 @@ UNKNOWN = "positive_data_acceptance"
 NOT_CHECKED = {
     "POST /classify": UNKNOWN,
     "POST /features": UNKNOWN,
+    "POST /towers": UNKNOWN,
     "POST /search": UNKNOWN,
     "POST /v1/embeddings": UNKNOWN,
     "POST /images": UNKNOWN,
