@@ -20,9 +20,9 @@ files before each search.
 
 ``ours`` stores whole pictures (thumbnail, label, metadata) and answers with label and metadata;
 the others are given keys and features and answer with keys.  Only ours and Qdrant Edge have synced
-what they acknowledge.  Inserts are of 256 at a time from one thread; beside 8 clients that search
-without a pause, 4 threads store 64 at a time.  Settings are those the engine's own guide recommends
-for long features by L2, and stand in the JSON.
+what they acknowledge.  Inserts are of 256 at a time from one thread; beside 8 clients that search,
+without a pause or with half a second after each search, 4 threads store 64 at a time.  Settings are
+those the engine's own guide recommends for long features by L2, and stand in the JSON.
 
 A million take 16.4 GB of disk for the features and up to 36 GB more for one engine, whose files are
 removed before the next.

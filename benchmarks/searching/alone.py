@@ -27,6 +27,7 @@ from benchmarks.searching.features import NEAREST, Features, Refused
 BATCH = 256
 _CLIENTS = (1, 8, 32)
 _BESIDE = 8
+_PAUSES_S = (0.0, 0.5)  # of those who search beside inserts
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,15 @@ def _search(job: Job) -> dict[str, Any]:
     found["memory_mb"] = memory_mb() | {"before_opening": empty["anonymous"]}
     measured("cold", load.cold_latency(engine, queries, Path(job.folder)))
     if job.beside:
-        beside = load.inserting_beside(engine, features, _BESIDE, 2 * job.seconds)
+        beside = []
+        for number, pause_s in enumerate(_PAUSES_S):
+            first_key = (2 + number) * features.pictures
+            seconds = 2 * job.seconds
+            beside.append(
+                load.inserting_beside(
+                    engine, features, _BESIDE, seconds, first_key=first_key, pause_s=pause_s
+                )
+            )
         measured("inserts_beside", beside)
         found["memory_mb"]["beside"] = memory_mb()["anonymous"]
     steps.close()

@@ -19,6 +19,7 @@ from benchmarks.searching.features import NEAREST, Features, Keys, Values
 
 WRITERS = 4
 BATCH_BESIDE = 64
+_POOL = 2_048  # pictures, which are stored again and again under new keys
 _COLD_QUERIES = 20
 
 
@@ -50,32 +51,47 @@ def cold_latency(engine: Engine, queries: Values, folder: Path) -> dict[str, Any
 def throughput(engine: Engine, queries: Values, clients: int, seconds: float) -> dict[str, Any]:
     """Searches a second of ``clients`` threads that ask again at once."""
     begin, waits = time.perf_counter(), list[float]()
-    _run_at_once([_searching(engine, queries, waits, n, begin + seconds) for n in range(clients)])
+    until_s = begin + seconds
+    _run_at_once([_searching(engine, queries, waits, n, until_s=until_s) for n in range(clients)])
     rate = len(waits) / (time.perf_counter() - begin)
     return {"clients": clients, "n": len(waits), "per_s": round(rate, 1)} | _waits_ms(waits)
 
 
 def inserting_beside(
-    engine: Engine, features: Features, clients: int, seconds: float
+    engine: Engine,
+    features: Features,
+    clients: int,
+    seconds: float,
+    *,
+    first_key: int,
+    pause_s: float = 0.0,
 ) -> dict[str, Any]:
     """Pictures a second that WRITERS store while ``clients`` search, and how those fare.
 
-    The pictures are the first of the index again, under new keys.
+    The pictures are the first of the index again, under new keys from ``first_key`` on, and their
+    features in memory: a server has them from its network.  Between two searches a client makes a
+    pause of ``pause_s``.
     """
     queries, waits, numbers, stored = features.queries(), list[float](), itertools.count(), []
+    pool = features.read(0, _POOL)
     begin = time.perf_counter()
 
     def insert() -> None:
         while time.perf_counter() < begin + seconds:
             start = BATCH_BESIDE * next(numbers)
-            batch = features.read(start % (features.pictures - BATCH_BESIDE), BATCH_BESIDE)
-            engine.add(features.pictures + start + np.arange(len(batch)), batch)
+            batch = pool[start % len(pool) :][:BATCH_BESIDE]
+            engine.add(first_key + start + np.arange(len(batch)), batch)
             stored.append(len(batch))
 
-    searching = [_searching(engine, queries, waits, n, begin + seconds) for n in range(clients)]
+    until_s = begin + seconds
+    searching = [
+        _searching(engine, queries, waits, n, until_s=until_s, pause_s=pause_s)
+        for n in range(clients)
+    ]
     _run_at_once([insert] * WRITERS + searching)
     took_s = time.perf_counter() - begin
     return {
+        "pause_s": pause_s,
         "writers": WRITERS,
         "batch": BATCH_BESIDE,
         "clients": clients,
@@ -95,14 +111,21 @@ def forget(folder: Path) -> None:
 
 
 def _searching(
-    engine: Engine, queries: Values, waits: list[float], number: int, until: float
+    engine: Engine,
+    queries: Values,
+    waits: list[float],
+    number: int,
+    *,
+    until_s: float,
+    pause_s: float = 0.0,
 ) -> Callable[[], None]:
     def search() -> None:
         # Each begins elsewhere: they do not ask the same at the same moment.
         for query in itertools.islice(itertools.cycle(queries), 7 * number, None):
-            if time.perf_counter() >= until:
+            if time.perf_counter() >= until_s:
                 return
             waits.append(_seconds(engine, query))
+            time.sleep(pause_s)
 
     return search
 

@@ -40,11 +40,12 @@ def table(result: dict[str, Any]) -> str:
     for name, row in result["engines"].items():
         if "failed" not in row:
             lines.append(f"{name:>20}  stored when it answers: {row['durable']}")
-        if beside := row.get("inserts_beside"):
+        for beside in row.get("inserts_beside", ()):
             lines.append(
                 f"{name:>20}  {beside['inserts_per_s']:,} inserts/s beside {beside['clients']} "
-                f"clients that search {beside['searches_per_s']:.0f}/s, p50 {beside['p50_ms']} ms, "
-                f"p99 {beside['p99_ms']} ms; {row['memory_mb']['beside']} MB then"
+                f"clients that search {beside['searches_per_s']:.0f}/s (pauses of "
+                f"{beside['pause_s']:g} s), p50 {beside['p50_ms']} ms, p99 {beside['p99_ms']} ms; "
+                f"{row['memory_mb']['beside']} MB then"
             )
     return "\n".join(lines) + "\n"
 
