@@ -8,7 +8,7 @@
         print(client.classify("cat.jpg").top.label)
 """
 
-from alexnet_client.client import Client
+from alexnet_client.client import AsyncClient, Client
 from alexnet_client.duplicates import DuplicateGroup
 from alexnet_client.errors import (
     BadPicture,
@@ -24,6 +24,7 @@ from alexnet_client.errors import (
     UnexpectedReply,
 )
 from alexnet_client.folder import FolderPicture, walk
+from alexnet_client.picture import Picture, Upload
 from alexnet_client.results import (
     Added,
     Classification,
@@ -35,9 +36,11 @@ from alexnet_client.results import (
     SearchResult,
     StoredPicture,
 )
+from alexnet_client.timeouts import Timeouts
 
 __all__ = [
     "Added",
+    "AsyncClient",
     "BadPicture",
     "BadRequest",
     "Classification",
@@ -53,12 +56,15 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "Overloaded",
+    "Picture",
     "Prediction",
     "SearchResult",
     "ServerFault",
     "ServerUnreachable",
     "StoredPicture",
     "Timeout",
+    "Timeouts",
     "UnexpectedReply",
+    "Upload",
     "walk",
 ]

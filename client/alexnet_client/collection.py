@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any
 
 from alexnet_client import exchange
+from alexnet_client.calls import call, page_call, picture_call
 from alexnet_client.conditions import as_query, given
-from alexnet_client.connection import Connection, Reply
 from alexnet_client.errors import BadPicture
 from alexnet_client.ids import checked
 from alexnet_client.ids import path as path_of
@@ -21,8 +21,11 @@ from alexnet_client.picture import (
     is_one,
     read,
     several,
+    uploads_of,
 )
-from alexnet_client.results import Added, ModelRef, StoredPicture
+from alexnet_client.results import Added, ModelRef, Page, StoredPicture
+from alexnet_client.steps import Steps, block, send
+from alexnet_client.steps import read as read_reply
 
 MAX_DELETED_IDS = 10_000  # that one request may name
 
@@ -30,25 +33,7 @@ MAX_DELETED_IDS = 10_000  # that one request may name
 class Collection:
     """The calls that change or show stored pictures; `alexnet_client.Client` adds the others."""
 
-    _connection: Connection
-
-    @overload
-    def add(  # type: ignore[overload-overlap]  # a str is a path, not several
-        self,
-        pictures: Picture,
-        *,
-        id: str | None = ...,
-        label: str | None = ...,
-        metadata: Mapping[str, Any] | None = ...,
-    ) -> Added: ...
-    @overload
-    def add(
-        self,
-        pictures: Iterable[Picture],
-        *,
-        label: str | None = ...,
-        metadata: Mapping[str, Any] | None = ...,
-    ) -> list[Added]: ...
+    @picture_call
     def add(
         self,
         pictures: Picture | Iterable[Picture],
@@ -56,7 +41,7 @@ class Collection:
         id: str | None = None,
         label: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> Added | list[Added]:
+    ) -> Steps[list[Added]]:
         """Upsert a picture under ``id`` (default: the sha256 of its bytes), or several.
 
         Several share ``label`` and ``metadata``; `add_many` takes them one by one.
@@ -68,22 +53,16 @@ class Collection:
         if not is_one(pictures):
             if id is not None:
                 raise ValueError("one id was given for several pictures; add_many takes ids=[...]")
-            return self.add_many(several(pictures), labels=label, metadata=metadata)
+            uploads = (
+                replace(upload, label=label, metadata=metadata)
+                for upload in uploads_of(several(pictures))
+            )
+            return (yield from _stored(uploads))
         (picture,) = several(pictures)
-        upload = replace(read(picture), label=label, metadata=metadata)
-        if upload.error is not None:
-            raise upload.error
-        path = path_of(id or hashlib.sha256(upload.content).hexdigest())
-        form = form_fields([upload])
-        try:
-            reply = self._connection.request("PUT", path, files=[upload.form_file], data=form)
-        except BadPicture as error:
-            error.filename = upload.filename
-            raise
-        return reply.read(
-            lambda body: Added.from_item(upload.filename, body, ModelRef.from_json(body["model"]))
-        )
+        upload = yield from block(lambda: _read_with_id(picture, id))
+        return [(yield from _put(replace(upload, label=label, metadata=metadata)))]
 
+    @call
     def add_many(
         self,
         pictures: Iterable[Picture],
@@ -91,7 +70,7 @@ class Collection:
         ids: Sequence[str | None] | None = None,
         labels: str | Sequence[str | None] | None = None,
         metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
-    ) -> list[Added]:
+    ) -> Steps[list[Added]]:
         """Upsert several pictures; each of ids, labels and metadata has one entry per picture.
 
         A single label or mapping stands for all. An id that is None becomes the sha256 of the
@@ -117,51 +96,43 @@ class Collection:
             replace(read(picture), id=name, label=label, metadata=about)
             for picture, name, label, about in zip(every, id_row, label_row, metadata, strict=True)
         )
+        return (yield from _stored(uploads))
 
-        def post(batch: list[Upload]) -> Reply:
-            files = [upload.form_file for upload in batch]
-            return self._connection.request("POST", "/images", files=files, data=form_fields(batch))
-
-        return list(
-            exchange.each(
-                uploads,
-                MAX_REQUEST_VIEWS,
-                Added,
-                lambda batch: exchange.ask(batch, Added, post),
-            )
-        )
-
-    def get(self, id: str) -> StoredPicture:
+    @call
+    def get(self, id: str) -> Steps[StoredPicture]:
         """Return what is stored under ``id``.
 
         Raises:
             NotFound: nothing is.
         """
-        return self._connection.request("GET", path_of(id)).read(StoredPicture.from_json)
+        return (yield from send("GET", path_of(id))).read(StoredPicture.from_json)
 
-    def thumbnail(self, id: str) -> bytes:
+    @call
+    def thumbnail(self, id: str) -> Steps[bytes]:
         """Return the small JPEG kept for ``id``.
 
         Raises:
             NotFound: no picture has this id.
         """
-        return self._connection.request("GET", f"{path_of(id)}/thumbnail").body
+        return (yield from send("GET", f"{path_of(id)}/thumbnail")).body
 
-    def delete(self, id: str) -> None:
+    @call
+    def delete(self, id: str) -> Steps[None]:
         """Delete the picture ``id``.
 
         Raises:
             NotFound: there is none; also where the answer to a first try was lost on its way.
         """
-        self._connection.request("DELETE", path_of(id))
+        yield from send("DELETE", path_of(id))
 
+    @call
     def delete_where(
         self,
         *,
         label: str | None = None,
         where: Mapping[str, Any] | None = None,
         ids: Iterable[str] | None = None,
-    ) -> int:
+    ) -> Steps[int]:
         """Delete all pictures of a label that pass ``where``, or these ids; return how many.
 
         ``where`` is a filter on the metadata, as `list` takes it. Many are deleted in several
@@ -174,44 +145,81 @@ class Collection:
         if bool(chosen) == (ids is not None):
             raise ValueError("give either ids=, or label= or where=, to say what to delete")
         if ids is None:
-            return self._delete(chosen)
+            return (yield from _deleted(chosen))
         names = [checked(name) for name in ids]
-        steps = range(0, len(names), MAX_DELETED_IDS)
-        return sum(self._delete({"ids": names[n : n + MAX_DELETED_IDS]}) for n in steps)
-
-    def _delete(self, chosen: Mapping[str, Any]) -> int:
         deleted = 0
-        while True:
-            reply = self._connection.request("POST", "/images/delete", json=chosen)
-            some, left = reply.read(lambda body: (int(body["deleted"]), int(body.get("left", 0))))
-            deleted += some
-            if not left or not some:
-                return deleted
+        for start in range(0, len(names), MAX_DELETED_IDS):
+            deleted += yield from _deleted({"ids": names[start : start + MAX_DELETED_IDS]})
+        return deleted
 
-    def count(self, *, label: str | None = None, where: Mapping[str, Any] | None = None) -> int:
+    @call
+    def count(
+        self, *, label: str | None = None, where: Mapping[str, Any] | None = None
+    ) -> Steps[int]:
         """Return how many pictures are stored, of a label, or that pass ``where``."""
         params = given(limit=1, label=label, where=as_query(where))
-        reply = self._connection.request("GET", "/images", params=params)
+        reply = yield from send("GET", "/images", params=params)
         return reply.read(lambda body: int(body["count"]))
 
     # Last in the class: below it, ``list`` in an annotation would mean this method.
+    @page_call
     def list(
         self,
+        cursor: str | None,
         *,
         label: str | None = None,
         where: Mapping[str, Any] | None = None,
         page_size: int = 100,
-    ) -> Iterator[StoredPicture]:
+    ) -> Steps[Page[StoredPicture]]:
         """Iterate over all stored pictures, or those of a label, asking for a page at a time.
 
         ``where`` is a filter on the metadata: ``{"brand": "acme", "size": ["S", "M"], "price":
         {"gte": 10, "lt": 20}}``, all of which must hold.
         """
-        cursor = None
-        while True:
-            params = given(cursor=cursor, limit=page_size, label=label, where=as_query(where))
-            body = self._connection.request("GET", "/images", params=params).read(dict)
-            yield from (StoredPicture.from_json(image) for image in body["images"])
-            cursor = body["next_cursor"]
-            if cursor is None:
-                return
+        params = given(cursor=cursor, limit=page_size, label=label, where=as_query(where))
+        reply = yield from send("GET", "/images", params=params)
+        return (yield from read_reply(reply, _page))
+
+
+def _read_with_id(picture: Picture, id: str | None) -> Upload:
+    upload = read(picture)
+    return replace(upload, id=id or hashlib.sha256(upload.content).hexdigest())
+
+
+def _put(upload: Upload) -> Steps[Added]:
+    if upload.error is not None:
+        raise upload.error
+    path = path_of(str(upload.id))
+    form = form_fields([replace(upload, id=None)])  # the path has it
+    try:
+        reply = yield from send("PUT", path, files=[upload.form_file], data=form)
+    except BadPicture as error:
+        error.filename = upload.filename
+        raise
+    return reply.read(
+        lambda body: Added.from_item(upload.filename, body, ModelRef.from_json(body["model"]))
+    )
+
+
+def _stored(uploads: Iterable[Upload]) -> Steps[list[Added]]:
+    def ask(batch: list[Upload]) -> Steps[list[Added]]:
+        files = [upload.form_file for upload in batch]
+        reply = yield from send("POST", "/images", files=files, data=form_fields(batch))
+        return (yield from exchange.results(batch, Added, reply))
+
+    return (yield from exchange.each(uploads, MAX_REQUEST_VIEWS, Added, ask))
+
+
+def _deleted(chosen: Mapping[str, Any]) -> Steps[int]:
+    deleted = 0
+    while True:
+        reply = yield from send("POST", "/images/delete", json=chosen)
+        some, left = reply.read(lambda body: (int(body["deleted"]), int(body.get("left", 0))))
+        deleted += some
+        if not left or not some:
+            return deleted
+
+
+def _page(body: Mapping[str, Any]) -> Page[StoredPicture]:
+    images = tuple(StoredPicture.from_json(image) for image in body["images"])
+    return Page(images, body["next_cursor"])

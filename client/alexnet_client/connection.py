@@ -1,13 +1,17 @@
-"""One server: its address, a pool of connections, deadlines and repeats."""
+"""One server: its address, what goes with every request, deadlines and repeats.
+
+What sends is in `alexnet_client.blocking` and `alexnet_client.awaiting`; what both do alike
+stands here, once.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict
 
 import httpx
 
@@ -19,117 +23,143 @@ from alexnet_client.errors import (
     UnexpectedReply,
     from_reply,
 )
+from alexnet_client.reply import Reply
+from alexnet_client.steps import Request
+from alexnet_client.timeouts import Timeouts
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 URL_VARIABLE = "ALEXNET_SERVER"
-CONNECT_TIMEOUT_S = 5.0
-MAX_TIMEOUT_S = 86_400.0  # a day; sockets take no infinity
+MAX_CONNECTIONS = 100
+MAX_IDLE_CONNECTIONS = 20
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Reply:
-    """A whole 2xx answer."""
+class Try:
+    """One try of a request, to be over at ``deadline_s`` of `time.monotonic`."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    request: Request
+    deadline_s: float
 
     @property
-    def request_id(self) -> str | None:
-        """What the server's log calls this request, where it says so."""
-        return self.headers.get("x-request-id")
+    def left_s(self) -> float:
+        """Seconds until the deadline, never less than none."""
+        return max(0.0, self.deadline_s - time.monotonic())
 
-    def read(self, build: Callable[[Any], T]) -> T:
-        """Return ``build(the JSON of the body)``.
 
-        Raises:
-            UnexpectedReply: the body is no JSON, or not of the shape ``build`` reads.
-        """
-        try:
-            return build(json.loads(self.body))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnexpectedReply(
-                f"the answer is not of the shape AlexNet Server gives ({error!r}): check the URL, "
-                "and that client and server are of versions that fit",
-                code="unexpected_reply",
-                status=self.status,
-                request_id=self.request_id,
-            ) from error
+@dataclass(frozen=True)
+class Pause:
+    """A wait between two tries."""
+
+    seconds: float
+
+
+class Pool(TypedDict):
+    """What httpx.Client and httpx.AsyncClient are made with."""
+
+    base_url: str
+    headers: dict[str, str]
+    limits: httpx.Limits
+    trust_env: bool
+    follow_redirects: bool
 
 
 class Connection:
-    """Sends requests to one server; may be used from several threads.
+    """How to talk to one server; it sends nothing itself.
 
     Args:
         url: http:// or https://, with a path where the server stands behind a prefix. None:
             the environment's ALEXNET_SERVER, else http://127.0.0.1:8080.
         key: sent with every request, to this server alone: no redirect is followed. None: the
             environment's ALEXNET_KEY, if it holds one.
-        timeout_s: seconds until a request gives up, its repeats and waits included.
+        timeouts: until a request gives up.
         max_retries: how often a request that failed for a passing reason is repeated.
+        max_connections: at most this many at a time; a request beyond them waits for one.
+        max_idle_connections: how many of them are kept open for the next request.
 
     Raises:
         ValueError: the URL, the key or a number cannot be meant.
     """
 
     def __init__(
-        self, url: str | None, *, key: str | None, timeout_s: float, max_retries: int
+        self,
+        url: str | None,
+        *,
+        key: str | None,
+        timeouts: Timeouts,
+        max_retries: int,
+        max_connections: int,
+        max_idle_connections: int,
     ) -> None:
         self.url = _checked_url(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
-        if not 0 < timeout_s <= MAX_TIMEOUT_S:
-            raise ValueError(
-                f"the timeout is {timeout_s} s; it must be above 0 and at most {MAX_TIMEOUT_S:g}"
-            )
         if max_retries < 0:
             raise ValueError(f"max_retries is {max_retries}; it must be 0 or more")
-        self._timeout_s = timeout_s
+        if max_connections < 1 or max_idle_connections < 0:
+            raise ValueError(
+                f"max_connections is {max_connections} and max_idle_connections "
+                f"{max_idle_connections}; they must be 1 or more and 0 or more"
+            )
+        self._timeouts = timeouts
         self._max_retries = max_retries
-        headers = keys.headers(key)
-        self._sends_key = bool(headers)
-        parsed = httpx.URL(self.url)
-        if self._sends_key and parsed.userinfo:
+        self._headers = keys.headers(key)
+        self._limits = httpx.Limits(
+            max_connections=max_connections, max_keepalive_connections=max_idle_connections
+        )
+        if self._headers and httpx.URL(self.url).userinfo:
             raise ValueError("give a key, or a name and password in the URL; not both at once")
-        # A proxy from the environment cannot reach this machine's own loopback address.
-        loopback = parsed.host in _LOOPBACK
-        self._http = httpx.Client(
-            base_url=self.url, headers=headers, trust_env=not loopback, follow_redirects=False
+
+    @property
+    def pool(self) -> Pool:
+        """What to make the pool of connections with."""
+        return Pool(
+            base_url=self.url,
+            headers=self._headers,
+            limits=self._limits,
+            # A proxy from the environment cannot reach this machine's own loopback address.
+            trust_env=httpx.URL(self.url).host not in _LOOPBACK,
+            follow_redirects=False,
         )
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._http.close()
+    def tries(self, request: Request) -> Generator[Try | Pause, Any, Reply]:
+        """Yield the tries of a request, repeated as `alexnet_client.retry` tells.
 
-    def request(self, method: str, path: str, **content: Any) -> Reply:  # noqa: ANN401  httpx's own
-        """Send a request, repeating it as `alexnet_client.retry` tells.
-
-        ``content`` goes to httpx: params, headers, json, data, files (bytes, so that a repeat
-        sends the same again).
+        It is sent the `Reply` of each try, or has its error raised inside.
 
         Raises:
             ClientError: the one that the last try ended in.
         """
-        deadline = time.monotonic() + self._timeout_s
+        deadline_s = time.monotonic() + self._timeouts.total_s
         tries = 0
         while True:
             tries += 1
             try:
-                return self._once(deadline, method, path, content)
+                reply: Reply = yield Try(request, deadline_s)
             except ClientError as error:
                 pause_s = retry.wait_s(error, tries)
-                out_of_time = time.monotonic() + pause_s >= deadline
+                out_of_time = time.monotonic() + pause_s >= deadline_s
                 if not error.retryable or tries > self._max_retries or out_of_time:
                     raise
-            time.sleep(pause_s)
+            else:
+                return reply
+            yield Pause(pause_s)
 
-    def _once(self, deadline: float, method: str, path: str, content: dict[str, Any]) -> Reply:
-        left_s = deadline - time.monotonic()
-        timeout = httpx.Timeout(left_s, connect=min(left_s, CONNECT_TIMEOUT_S))
+    def options(self, one: Try) -> dict[str, Any]:
+        """Return what httpx's ``stream`` is called with for a try."""
+        left_s = one.left_s
+        timeout = httpx.Timeout(left_s, connect=min(left_s, self._timeouts.connect_s))
+        request = one.request
+        return {
+            "method": request.method,
+            "url": request.path,
+            "timeout": timeout,
+            **request.body,
+        }
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Turn what httpx raises inside into errors of this package."""
         try:
-            with self._http.stream(method, path, timeout=timeout, **content) as response:
-                body = self._body(response, deadline)
+            yield
         except (httpx.ConnectTimeout, httpx.ConnectError) as error:
             raise ServerUnreachable(
                 f"no server answers at {self.url} ({error}): start one with 'alexnet-server "
@@ -137,7 +167,7 @@ class Connection:
                 code="server_unreachable",
             ) from error
         except httpx.TimeoutException as error:
-            raise self._timed_out() from error
+            raise self.timed_out() from error
         except httpx.TransportError as error:
             raise ServerUnreachable(
                 f"the connection to {self.url} broke before the answer ({error})",
@@ -148,27 +178,26 @@ class Connection:
                 f"the answer of {self.url} cannot be decompressed ({error})",
                 code="unexpected_reply",
             ) from error
-        if not response.is_success:
-            refusal = from_reply(response.status_code, response.headers, body)
-            refusal.advise(keys.advice(refusal.code, self._sends_key))
-            raise refusal
-        return Reply(response.status_code, response.headers, body)
 
-    def _body(self, response: httpx.Response, deadline: float) -> bytes:
-        """Read piece by piece: httpx bounds the wait for each, a slow drip could go on forever."""
-        pieces = []
-        for piece in response.iter_bytes():
-            if time.monotonic() >= deadline:
-                raise self._timed_out()
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _timed_out(self) -> Timeout:
+    def timed_out(self) -> Timeout:
+        """Return the error of an answer that is not whole when its time is up."""
         return Timeout(
-            f"{self.url} gave no whole answer within {self._timeout_s:g} s: send fewer pictures "
-            "at once, or allow more time",
+            f"{self.url} gave no whole answer within {self._timeouts.total_s:g} s: send fewer "
+            "pictures at once, or allow more time",
             code="timeout",
         )
+
+    def reply(self, response: httpx.Response, body: bytes) -> Reply:
+        """Return a whole answer as a value.
+
+        Raises:
+            ClientError: it is a refusal.
+        """
+        if not response.is_success:
+            refusal = from_reply(response.status_code, response.headers, body)
+            refusal.advise(keys.advice(refusal.code, bool(self._headers)))
+            raise refusal
+        return Reply(response.status_code, response.headers, body)
 
 
 def _checked_url(url: str) -> str:

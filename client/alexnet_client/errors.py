@@ -3,7 +3,8 @@
 ::
 
     ClientError
-    ├── ServerUnreachable    no connection, or it broke before the answer        retryable
+    ├── ServerUnreachable    no connection, or it broke before the answer; a
+    │                        502 that a proxy in front gives of itself           retryable
     ├── Timeout              no whole answer within timeout_s (or 408, 504)      retryable
     ├── UnexpectedReply      what answers at this URL does not talk like AlexNet Server
     ├── BadRequest           400 and other 4xx: an option is out of range
@@ -157,6 +158,8 @@ def from_reply(status: int, headers: Mapping[str, str], body: bytes) -> ClientEr
             request_id=request_id,
         )
     kind = _BY_STATUS.get(status, ServerFault if status >= 500 else BadRequest)
+    if status == 502 and not problem:  # the server's own says why, and a repeat is of no use
+        kind = ServerUnreachable
     plain = printable(" ".join(body.decode("utf-8", "replace").split()))[:_LONGEST_TEXT_SHOWN]
     detail = _text(problem.get("detail")) or _text(problem.get("title")) or plain
     return kind(

@@ -9,33 +9,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from alexnet_client.connection import Connection, Reply
 from alexnet_client.errors import BadPicture, from_item
-from alexnet_client.picture import MAX_REQUEST_VIEWS, Picture, Upload, batches, read, several
+from alexnet_client.picture import (
+    MAX_REQUEST_BYTES,
+    MAX_REQUEST_VIEWS,
+    Picture,
+    Upload,
+    batches,
+    several,
+    uploads_of,
+)
+from alexnet_client.reply import Reply
 from alexnet_client.results import ModelRef, PictureResult
+from alexnet_client.steps import Steps, block, read, send
 
 R = TypeVar("R", bound=PictureResult)
 
 
-def pictures(
-    connection: Connection,
+def post(
+    pictures: Picture | Iterable[Picture],
     path: str,
     params: Mapping[str, Any],
-    given: Picture | Iterable[Picture],
     kind: type[R],
-) -> Iterator[R]:
-    """Post pictures to ``path`` with the query ``params`` and yield a result for each."""
+) -> Steps[list[R]]:
+    """Post pictures to ``path`` with the query ``params`` and return a result for each."""
 
-    def post(uploads: list[Upload]) -> Reply:
+    def ask(uploads: list[Upload]) -> Steps[list[R]]:
         files = [upload.form_file for upload in uploads]
-        return connection.request("POST", path, params=params, files=files)
+        reply = yield from send("POST", path, params=params, files=files)
+        return (yield from results(uploads, kind, reply))
 
-    return each(
-        map(read, several(given)),
-        pictures_a_request(params.get("views", 1)),
-        kind,
-        lambda uploads: ask(uploads, kind, post),
-    )
+    fitting = pictures_a_request(params.get("views", 1))
+    return (yield from each(uploads_of(several(pictures)), fitting, kind, ask))
 
 
 def pictures_a_request(views: int) -> int:
@@ -47,18 +52,35 @@ def each(
     uploads: Iterable[Upload],
     max_pictures: int,
     kind: type[R],
-    ask: Callable[[list[Upload]], list[R]],
-) -> Iterator[R]:
-    """Yield a result for every upload; ``ask`` gets the readable ones, a request at a time."""
-    for batch in batches(uploads, max_pictures):
+    ask: Callable[[list[Upload]], Steps[list[R]]],
+    *,
+    max_bytes: int = MAX_REQUEST_BYTES,
+    is_strict: bool = False,
+) -> Steps[list[R]]:
+    """Return a result for every upload; ``ask`` gets the readable ones, a request at a time.
+
+    Raises:
+        BadPicture: it is strict, and one of them is an error; no further request is sent.
+    """
+    found: list[R] = []
+    requests = batches(uploads, max_pictures, max_bytes)
+    while (batch := (yield from _taken(requests, isinstance(uploads, list)))) is not None:
         readable = [upload for upload in batch if upload.error is None]
-        answers = iter(ask(readable) if readable else ())
+        if is_strict and len(readable) < len(batch):
+            raise next(upload.error for upload in batch if upload.error is not None)
+        answers = iter((yield from halved(readable, kind, ask)) if readable else ())
         for upload in batch:
-            yield kind(upload.filename, upload.error) if upload.error else next(answers)
+            result = kind(upload.filename, upload.error) if upload.error else next(answers)
+            if is_strict and result.error is not None:
+                raise result.error
+            found.append(result)
+    return found
 
 
-def ask(uploads: list[Upload], kind: type[R], post: Callable[[list[Upload]], Reply]) -> list[R]:
-    """Send the uploads with ``post`` and return a result for each.
+def halved(
+    uploads: list[Upload], kind: type[R], ask: Callable[[list[Upload]], Steps[list[R]]]
+) -> Steps[list[R]]:
+    """Return what ``ask`` gives for each of the uploads.
 
     A request refused as too large (413: a proxy in front may allow less than the server) is cut
     in halves until what is left is one picture's own fault.
@@ -67,36 +89,30 @@ def ask(uploads: list[Upload], kind: type[R], post: Callable[[list[Upload]], Rep
         ClientError: the request failed for a reason that is no picture's own.
     """
     try:
-        reply = post(uploads)
+        return (yield from ask(uploads))
     except BadPicture as error:
         if len(uploads) == 1:
             return [_refused(uploads[0], error, kind)]
         if error.status != 413:
             raise
-        middle = len(uploads) // 2
-        return ask(uploads[:middle], kind, post) + ask(uploads[middle:], kind, post)
-    return results(uploads, kind, reply)
+    middle = len(uploads) // 2
+    first = yield from halved(uploads[:middle], kind, ask)
+    return first + (yield from halved(uploads[middle:], kind, ask))
 
 
-def results(uploads: list[Upload], kind: type[R], reply: Reply) -> list[R]:
+def results(uploads: list[Upload], kind: type[R], reply: Reply) -> Steps[list[R]]:
     """Read an answer's ``results``, one for each upload.
 
     Raises:
         UnexpectedReply: there are more or fewer, or they are of another shape.
     """
-    return reply.read(lambda body: _results(uploads, kind, body, reply.request_id))
+    return (yield from read(reply, lambda body: _results(uploads, kind, body, reply.request_id)))
 
 
-def only(single: Iterable[R]) -> R:
-    """Return the single result.
-
-    Raises:
-        BadPicture: it is an error.
-    """
-    (result,) = single
-    if result.error is not None:
-        raise result.error
-    return result
+def _taken(requests: Iterator[list[Upload]], is_read: bool) -> Steps[list[Upload] | None]:
+    if is_read:
+        return next(requests, None)
+    return (yield from block(lambda: next(requests, None)))
 
 
 def _results(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_client import exchange
+from alexnet_client.calls import call, picture_call
 from alexnet_client.conditions import as_query, given
-from alexnet_client.connection import Connection
 from alexnet_client.duplicates import DuplicateGroup, Groups, PairPage
 from alexnet_client.errors import NotFound
 from alexnet_client.ids import path as path_of
-from alexnet_client.picture import Picture, Upload, is_one
-from alexnet_client.results import Neighbor, SearchResult, StoredPicture
+from alexnet_client.picture import Picture, Upload
+from alexnet_client.results import Neighbor, SearchResult, StoredPicture, only
+from alexnet_client.steps import Steps, read, send
 
 PAIRS_OF = 1000  # pictures a page of /duplicates; the server ends one early that takes long
 
@@ -24,32 +25,7 @@ PAIRS_OF = 1000  # pictures a page of /duplicates; the server ends one early tha
 class Nearest:
     """The calls that compare pictures; `alexnet_client.Client` adds the others."""
 
-    _connection: Connection
-
-    @overload
-    def search(  # type: ignore[overload-overlap]  # a str is a path, not several
-        self,
-        pictures: Picture,
-        *,
-        k: int = ...,
-        exact: bool = ...,
-        label: str | None = ...,
-        max_distance: float | None = ...,
-        where: Mapping[str, Any] | None = ...,
-        views: int | None = ...,
-    ) -> SearchResult: ...
-    @overload
-    def search(
-        self,
-        pictures: Iterable[Picture],
-        *,
-        k: int = ...,
-        exact: bool = ...,
-        label: str | None = ...,
-        max_distance: float | None = ...,
-        where: Mapping[str, Any] | None = ...,
-        views: int | None = ...,
-    ) -> list[SearchResult]: ...
+    @picture_call
     def search(
         self,
         pictures: Picture | Iterable[Picture],
@@ -60,7 +36,7 @@ class Nearest:
         max_distance: float | None = None,
         where: Mapping[str, Any] | None = None,
         views: int | None = None,
-    ) -> SearchResult | list[SearchResult]:
+    ) -> Steps[list[SearchResult]]:
         """Find the ``k`` stored pictures nearest to a picture, the nearest first.
 
         ``exact`` compares with every stored picture; ``label`` and ``max_distance`` leave out
@@ -68,9 +44,9 @@ class Nearest:
         it, as `list` takes it. ``views`` (1 or 10) are those the index was made with, if not given.
         """
         params = _chosen(k, exact, label, max_distance, where) | given(views=views)
-        results = exchange.pictures(self._connection, "/search", params, pictures, SearchResult)
-        return exchange.only(results) if is_one(pictures) else list(results)
+        return (yield from exchange.post(pictures, "/search", params, SearchResult))
 
+    @call
     def search_features(
         self,
         features: NDArray[np.floating[Any]] | Sequence[float],
@@ -80,7 +56,7 @@ class Nearest:
         label: str | None = None,
         max_distance: float | None = None,
         where: Mapping[str, Any] | None = None,
-    ) -> SearchResult:
+    ) -> Steps[SearchResult]:
         """Find the ``k`` stored pictures nearest to ``features`` [4096], as `search` does.
 
         Raises:
@@ -91,9 +67,10 @@ class Nearest:
             raise ValueError(f"features are one row of finite numbers, not of shape {row.shape}")
         params = _chosen(k, exact, label, max_distance, where)
         body = {"features": row.tolist()}
-        reply = self._connection.request("POST", "/search", params=params, json=body)
-        return exchange.only(exchange.results([Upload("features")], SearchResult, reply))
+        reply = yield from send("POST", "/search", params=params, json=body)
+        return only((yield from exchange.results([Upload("features")], SearchResult, reply)))
 
+    @call
     def similar(
         self,
         id: str,
@@ -103,19 +80,20 @@ class Nearest:
         label: str | None = None,
         max_distance: float | None = None,
         where: Mapping[str, Any] | None = None,
-    ) -> list[Neighbor]:
+    ) -> Steps[list[Neighbor]]:
         """Return the ``k`` stored pictures nearest to a stored one, itself left out; see `search`.
 
         Raises:
             NotFound: no picture has this id.
         """
         params = _chosen(k, exact, label, max_distance, where)
-        reply = self._connection.request("GET", f"{path_of(id)}/similar", params=params)
+        reply = yield from send("GET", f"{path_of(id)}/similar", params=params)
         return reply.read(lambda body: [Neighbor.from_json(n) for n in body["neighbors"]])
 
+    @call
     def duplicates(
         self, max_distance: float, *, on_page: Callable[[int, int], None] = lambda done, total: None
-    ) -> list[DuplicateGroup]:
+    ) -> Steps[list[DuplicateGroup]]:
         """Return the stored pictures that are nearly the same, in groups of two and more.
 
         Two pictures are in one group where they are at most ``max_distance`` apart, or where a
@@ -126,24 +104,29 @@ class Nearest:
         cursor, done = None, 0
         while True:
             params = given(max_distance=max_distance, limit=PAIRS_OF, cursor=cursor)
-            page = self._connection.request("GET", "/duplicates", params=params).read(PairPage.of)
+            reply = yield from send("GET", "/duplicates", params=params)
+            page = yield from read(reply, PairPage.of)
             for one, other in page.pairs:
                 groups.join(one, other)
             done += page.compared
             on_page(done, max(done, page.count))
             cursor = page.next_cursor
             if cursor is None:
-                return sorted(self._described(groups), key=lambda group: group.keep.id)
+                described = yield from _described(groups)
+                return sorted(described, key=lambda group: group.keep.id)
 
-    def _described(self, groups: Groups) -> Iterator[DuplicateGroup]:
-        for ids in groups.several():
-            there = []
-            for id in ids:
-                with suppress(NotFound):  # deleted meanwhile
-                    reply = self._connection.request("GET", path_of(id))
-                    there.append(reply.read(StoredPicture.from_json))
-            if len(there) > 1:
-                yield DuplicateGroup.of(there)
+
+def _described(groups: Groups) -> Steps[list[DuplicateGroup]]:
+    found = []
+    for ids in groups.several():
+        there = []
+        for id in ids:
+            with suppress(NotFound):  # deleted meanwhile
+                reply = yield from send("GET", path_of(id))
+                there.append(reply.read(StoredPicture.from_json))
+        if len(there) > 1:
+            found.append(DuplicateGroup.of(there))
+    return found
 
 
 def _chosen(

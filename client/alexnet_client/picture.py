@@ -1,4 +1,4 @@
-"""A picture on its way out: from a path, bytes or an open file to bytes with a name."""
+"""A picture on its way out: from a path, bytes, an open file or pixels to bytes with a name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, TypeAlias, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet_client import png
 from alexnet_client.errors import BadPicture
 from alexnet_client.names import printable
-
-Picture: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 # The server's limits; more would be refused there after all of it had been sent.
 MAX_PICTURE_BYTES = 10 * 2**20
@@ -48,10 +50,14 @@ class Upload:
         return (self.id is not None, self.label is not None, self.metadata is not None)
 
 
+Stored: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+Picture: TypeAlias = Stored | png.PilImage | NDArray[np.uint8] | Upload
+_ONE = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, Upload)
+
+
 def is_one(pictures: Picture | Iterable[Picture]) -> bool:
     """Return whether this is a single picture rather than several."""
-    single = isinstance(pictures, str | os.PathLike | bytes | bytearray | memoryview)
-    return single or hasattr(pictures, "read")
+    return isinstance(pictures, _ONE) or hasattr(pictures, "read") or png.is_pil_image(pictures)
 
 
 def several(pictures: Picture | Iterable[Picture]) -> Iterable[Picture]:
@@ -61,10 +67,22 @@ def several(pictures: Picture | Iterable[Picture]) -> Iterable[Picture]:
     return cast("Iterable[Picture]", pictures)
 
 
+def uploads_of(pictures: Iterable[Picture]) -> Iterable[Upload]:
+    """Return the pictures as uploads: a list where all were bytes, else read on the way."""
+    if isinstance(pictures, list | tuple) and all(
+        isinstance(picture, Upload | bytes) for picture in pictures
+    ):
+        return [read(picture) for picture in pictures]
+    return map(read, pictures)
+
+
 def name_of(picture: Picture) -> str:
-    """Return what to call a picture in results: its path; ``"picture"`` for bare bytes."""
+    """Return what to call a picture in results: its path; ``"picture"`` for bytes and pixels."""
+    if isinstance(picture, Upload):
+        return picture.filename
     if isinstance(picture, str | os.PathLike):
         return os.fspath(picture)
+    # Where an image of Pillow's came from is no name for what became of it since.
     name = getattr(picture, "name", None)
     return name if isinstance(name, str) else "picture"
 
@@ -73,29 +91,25 @@ def read(picture: Picture) -> Upload:
     """Return a picture's bytes; where they cannot be had, an `Upload` that holds the error.
 
     Raises:
-        TypeError: neither a path nor bytes nor a file open in binary mode.
+        TypeError: it is none of `Picture`.
     """
+    if isinstance(picture, Upload):
+        return picture
     name = name_of(picture)
+    if isinstance(picture, np.ndarray) or png.is_pil_image(picture):
+        return _drawn(name, picture)
     try:
-        content = _content(picture)
+        content = _content(cast(Stored, picture))
     except OSError as error:
         return Upload(name, error=_unreadable(name, error.strerror or str(error)))
     except ValueError as error:  # a path with a NUL character, a closed file
         return Upload(name, error=_unreadable(name, str(error)))
     if len(content) > MAX_PICTURE_BYTES:
-        return Upload(
-            name,
-            error=BadPicture(
-                f"the file is larger than the {MAX_PICTURE_BYTES // 2**20} MiB a picture may have; "
-                "save it smaller (the network sees 224x224 pixels of it)",
-                code="picture_too_large",
-                filename=name,
-            ),
-        )
+        return Upload(name, error=_too_large(name, "the file is"))
     return Upload(name, content)
 
 
-def _content(picture: Picture) -> bytes:
+def _content(picture: Stored) -> bytes:
     if isinstance(picture, bytes | bytearray | memoryview):
         return bytes(picture)
     if isinstance(picture, str | os.PathLike):
@@ -106,15 +120,41 @@ def _content(picture: Picture) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_PICTURE_BYTES + 1)
     if not hasattr(picture, "read"):
-        raise TypeError(f"a picture is a path, bytes or an open file, not {type(picture).__name__}")
+        raise TypeError(
+            "a picture is a path, bytes, an open file, a PIL image or a NumPy array, not "
+            f"{type(picture).__name__}"
+        )
     content = picture.read(MAX_PICTURE_BYTES + 1)
     if not isinstance(content, bytes):
         raise TypeError("the file is open as text; open it in binary mode: open(path, 'rb')")
     return content
 
 
+def _drawn(name: str, pixels: png.PilImage | NDArray[Any]) -> Upload:
+    try:
+        if isinstance(pixels, np.ndarray):
+            content = png.of_array(pixels)
+        else:
+            content = png.of_pil_image(pixels)
+    except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: Pillow's of a broken PNG
+        reason = f"cannot be sent: {error}"
+        return Upload(name, error=BadPicture(reason, code="unsupported_pixels", filename=name))
+    if len(content) > MAX_PICTURE_BYTES:
+        return Upload(name, error=_too_large(name, f"as PNG it has {len(content)} bytes, which is"))
+    return Upload(name, content)
+
+
 def _unreadable(name: str, reason: str) -> BadPicture:
     return BadPicture(f"cannot be read: {reason}", code="unreadable_file", filename=name)
+
+
+def _too_large(name: str, what: str) -> BadPicture:
+    return BadPicture(
+        f"{what} larger than the {MAX_PICTURE_BYTES // 2**20} MiB a picture may have; save or "
+        "scale it smaller (the network sees 224x224 pixels of it)",
+        code="picture_too_large",
+        filename=name,
+    )
 
 
 def form_fields(batch: list[Upload]) -> dict[str, list[str]]:
@@ -137,17 +177,19 @@ def form_fields(batch: list[Upload]) -> dict[str, list[str]]:
     }
 
 
-def batches(uploads: Iterable[Upload], max_pictures: int) -> Iterator[list[Upload]]:
+def batches(
+    uploads: Iterable[Upload], max_pictures: int, max_bytes: int = MAX_REQUEST_BYTES
+) -> Iterator[list[Upload]]:
     """Group pictures into requests, in order, reading no further ahead than one request.
 
-    A batch has at most ``max_pictures`` pictures and 64 MiB, and its pictures agree in whether
-    they carry an id, a label and metadata.
+    A batch has at most ``max_pictures`` pictures and ``max_bytes``, and its pictures agree in
+    whether they carry an id, a label and metadata.
     """
     batch: list[Upload] = []
     size_bytes = 0
     for upload in uploads:
         upload_bytes = len(upload.content) + len(str(upload.metadata or "")) + _PART_BYTES
-        full = len(batch) == max_pictures or size_bytes + upload_bytes > MAX_REQUEST_BYTES
+        full = len(batch) == max_pictures or size_bytes + upload_bytes > max_bytes
         if batch and (full or upload.given != batch[-1].given):
             yield batch
             batch, size_bytes = [], 0

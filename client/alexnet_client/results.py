@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_client.errors import BadPicture
+
+T = TypeVar("T")
+
+FEATURES = 4096  # width of fc7 (paper, section 3.5)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,14 @@ class StoredPicture:
 
 
 @dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some of many entries, and where the next page begins; None: there is none."""
+
+    entries: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What the server says of its model. ``raw`` is all of it, newer fields included."""
 
@@ -129,6 +141,21 @@ class PictureResult(ABC):
     @abstractmethod
     def from_item(cls, filename: str, item: Mapping[str, Any], model: ModelRef) -> Self:
         """Read one of the ``results`` of an answer."""
+
+
+R = TypeVar("R", bound=PictureResult)
+
+
+def only(single: Iterable[R]) -> R:
+    """Return the single result.
+
+    Raises:
+        BadPicture: it is an error.
+    """
+    (result,) = single
+    if result.error is not None:
+        raise result.error
+    return result
 
 
 @dataclass(frozen=True)

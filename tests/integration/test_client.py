@@ -1,13 +1,22 @@
 """The client against the real server, a real model and real pictures."""
 
+import asyncio
 import hashlib
 import json
+import re
+import shlex
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
+from PIL import Image, ImageOps
 
-from alexnet_client import Client, cli, errors, walk
+from alexnet_client import AsyncClient, Client, cli, errors, walk
+
+README = (Path(__file__).parents[2] / "client" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -193,3 +202,102 @@ def test_the_command_writes_features(serving, client, good, tmp_path):
     pictures = [str(path) for path in good]
     assert cli.main(["features", *pictures, "--out", str(out), "--server", serving.url]) == 0
     np.testing.assert_allclose(np.load(out), client.features(good), atol=1e-3)
+
+
+def test_pixels_are_seen_as_their_file_is(client, good):
+    with Image.open(good[0]) as image:
+        pixels = np.asarray(image.convert("RGB"))
+        rows = client.features([good[0], image, pixels, np.asarray(image.convert("L"))])
+    np.testing.assert_allclose(rows[1], rows[0], atol=1e-3)
+    np.testing.assert_allclose(rows[2], rows[0], atol=1e-3)
+    assert not np.allclose(rows[3], rows[0], atol=1e-3)
+
+
+def test_an_image_on_its_side_is_seen_upright(client, good, tmp_path):
+    tags = Image.Exif()
+    tags[0x0112] = 6  # orientation: to be turned clockwise
+    with Image.open(good[0]) as image:
+        image.save(tmp_path / "phone.png", exif=tags)
+    with Image.open(tmp_path / "phone.png") as image:
+        given = [tmp_path / "phone.png", image, ImageOps.exif_transpose(image)]
+        rows = client.features([*given, good[0]])
+    np.testing.assert_allclose(rows[1], rows[0], atol=1e-3)
+    np.testing.assert_allclose(rows[2], rows[0], atol=1e-3)
+    assert not np.allclose(rows[3], rows[0], atol=1e-3)
+
+
+def test_embeddings_are_the_features(client, good, photos):
+    np.testing.assert_allclose(client.embeddings(good), client.features(good), atol=1e-3)
+    broken = photos / "flower" / "broken.jpg"
+    with pytest.raises(errors.BadPicture, match=r"broken\.jpg: input 1") as caught:
+        client.embeddings([good[0], broken])
+    assert caught.value.filename == str(broken)
+
+
+def test_both_clients_say_the_same(client, serving, good, stored, photos):
+    async def ask():
+        given = [*good, photos / "flower" / "broken.jpg"]
+        async with AsyncClient(serving.url) as other:
+            classified, each, searched, similar, card, count = await asyncio.gather(
+                other.classify(given, top_k=2),
+                other.features_each(given),
+                other.search(good[0], k=1, exact=True),
+                other.similar(stored[0].id, k=3),
+                other.model(),
+                other.count(),
+            )
+            listed = [picture async for picture in other.list(page_size=2)]
+        assert [one.top.label for one in classified[:-1]] == [
+            one.top.label for one in client.classify(good, top_k=2)
+        ]
+        assert classified[-1].error.code == each[-1].error.code
+        np.testing.assert_allclose(
+            np.stack([one.vector for one in each[:-1]]), client.features(good), atol=1e-3
+        )
+        assert searched.neighbors == client.search(good[0], k=1, exact=True).neighbors
+        assert similar == client.similar(stored[0].id, k=3)
+        assert card == client.model()
+        assert (count, listed) == (client.count(), list(client.list()))
+
+    asyncio.run(ask())
+
+
+@pytest.fixture
+def newcomer(serving, good, photos, tmp_path, monkeypatch):
+    """In a folder with what the README speaks of, and the server where it expects it."""
+    for path in good:
+        folder = tmp_path / "photos" / path.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder)
+    for name, path in zip(("cat.jpg", "dog.jpg"), good, strict=False):
+        shutil.copy(path, tmp_path / name)
+    shutil.copy(photos / "flower" / "broken.jpg", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALEXNET_SERVER", serving.url)
+    with Client() as client:
+        client.add(good[0], id="ID")
+        yield tmp_path
+        ids = [hashlib.sha256(path.read_bytes()).hexdigest() for path in good]
+        client.delete_where(ids=[*ids, "ID"])
+
+
+def test_the_readme_runs_as_it_stands(newcomer, capsys):
+    """Its blocks in their order, as a newcomer would."""
+    blocks = re.findall(r"```(sh|python)\n(.+?)```", README, re.DOTALL)
+    assert [language for language, _ in blocks].count("python") == 4
+    ran = []
+    for language, block in blocks:
+        if language == "python":
+            exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
+            continue
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "alexnet":
+                assert cli.main(words[1:]) == 0, (words, capsys.readouterr().err)
+                ran.append(words[1])
+    assert {"score", "classify", "add", "search", "features", "model"} <= set(ran)
+    assert np.load("features.npy").shape == (6, 4096)
+    assert len(pyarrow.parquet.read_table("results.parquet")) == 6
+    printed = capsys.readouterr().out
+    assert re.search(r"broken\.jpg is no picture: .+ \[\w+\]", printed)
+    assert "\nID\n" in printed

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "alexnet_server": {"alexnet_pixels", "alexnet_repository"},
     "alexnet_export": {"alexnet_pixels", "alexnet_repository"},
     "alexnet_training": {"alexnet_pixels", "alexnet_repository", "alexnet_export"},
-    "alexnet_client": set(),
+    "alexnet_client": {"alexnet_pixels"},  # in the extra [triton] alone
 }
 NEVER = {
     "alexnet_pixels": {"torch", "onnx", "onnxruntime", "flask", "httpx"},
@@ -31,7 +31,7 @@ NEVER = {
     "alexnet_server": {"torch", "safetensors", "sklearn", "httpx", "requests", "urllib"},
     "alexnet_export": {"torch", "flask", "httpx"},
     "alexnet_training": {"flask", "onnxruntime", "httpx"},
-    "alexnet_client": {"torch", "onnx", "onnxruntime", "flask", "PIL"},
+    "alexnet_client": {"torch", "onnx", "onnxruntime", "flask"},
 }
 
 

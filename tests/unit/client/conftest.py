@@ -87,6 +87,10 @@ def labels_of(request: Request) -> Answer:
     return as_json({"model": MODEL, "results": results})
 
 
+class _Listening(ThreadingHTTPServer):
+    request_queue_size = 128  # of 5, its own, connections opened together would be lost
+
+
 class Scripted:
     """The server; ``answer`` is called for each request and may raise `DropConnection`."""
 
@@ -94,7 +98,7 @@ class Scripted:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], Answer] = labels_of
         self.released = threading.Event()  # lets go of handlers that stall on purpose
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.http = _Listening(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
     def in_turn(self, *answers: Answer) -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from alexnet_client import Client, errors
+from alexnet_client import AsyncClient, Client, Timeouts, errors
 
 
 def _card(wire):
@@ -160,12 +160,72 @@ def test_what_is_no_url_is_refused_at_once(url):
         Client(url)
 
 
+@pytest.mark.parametrize("client", [Client, AsyncClient])
 @pytest.mark.parametrize(
-    "options", [{"timeout_s": 0}, {"timeout_s": float("nan")}, {"max_retries": -1}]
+    "options",
+    [
+        {"timeout_s": 0},
+        {"timeout_s": float("nan")},
+        {"max_retries": -1},
+        {"max_connections": 0},
+        {"max_idle_connections": -1},
+    ],
 )
-def test_numbers_that_cannot_be_meant_are_refused(options):
+def test_numbers_that_cannot_be_meant_are_refused(client, options):
     with pytest.raises(ValueError, match="must be"):
-        Client(**options)
+        client(**options)
+
+
+@pytest.mark.parametrize("options", [{"connect_s": 0}, {"total_s": float("inf")}])
+def test_timeouts_that_cannot_be_meant_are_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} is .* must be above 0"):
+        Timeouts(**options)
+
+
+def test_a_number_is_the_time_for_the_whole_request():
+    assert Timeouts.of(7) == Timeouts(connect_s=5, total_s=7)
+    assert Timeouts.of(Timeouts(connect_s=1, total_s=2)) == Timeouts(connect_s=1, total_s=2)
+
+
+def test_a_connection_that_does_not_come_about_is_given_up_early():
+    """A full backlog: what connects is neither taken nor refused."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()[:2]
+        waiting = []
+        try:
+            for _ in range(4):
+                one = socket.socket()
+                one.setblocking(False)
+                one.connect_ex(address)
+                waiting.append(one)
+            start_s = time.monotonic()
+            timeouts = Timeouts(connect_s=0.3, total_s=20)
+            with (
+                Client(
+                    "http://{}:{}".format(*address), timeout_s=timeouts, max_retries=0
+                ) as client,
+                pytest.raises(errors.ServerUnreachable),
+            ):
+                client.model()
+            assert time.monotonic() - start_s < 10
+        finally:
+            for one in waiting:
+                one.close()
+
+
+def test_connections_are_used_again_and_the_pool_is_as_large_as_was_said(scripted, wire):
+    scripted.answer = lambda _: _card(wire)
+    taken = []
+    handle = scripted.http.process_request
+    scripted.http.process_request = lambda *given: (taken.append(given[1]), handle(*given))
+    with Client(scripted.url, max_idle_connections=1) as client:
+        for _ in range(4):
+            client.model()
+    assert len(taken) == 1
+    with Client(scripted.url, max_idle_connections=0) as client:
+        for _ in range(4):
+            client.model()
+    assert len(taken) == 5
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(scripted, wire, monkeypatch):

@@ -90,3 +90,10 @@ def test_retry_after_as_a_date():
 def test_text_of_the_server_cannot_steer_the_terminal():
     error = errors.from_reply(500, PROBLEM, _problem(detail="a\x1b[2Jb"))
     assert str(error).startswith(r"a\x1b[2Jb")
+
+
+def test_a_proxy_that_reaches_no_server_is_asked_again():
+    error = errors.from_reply(502, {"content-type": "text/html"}, b"<h1>Bad Gateway</h1>")
+    assert isinstance(error, errors.ServerUnreachable)
+    assert (error.retryable, error.code) == (True, "http_502")
+    assert not errors.from_reply(502, PROBLEM, _problem(code="backend_failed")).retryable
