@@ -1,4 +1,4 @@
-"""The command ``alexnet``."""
+"""The command ``alexnet``; what it can do is declared in `alexnet_client.command_list`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from alexnet_client import command_options, commands, index_commands, keys
+from alexnet_client import keys
 from alexnet_client.client import DEFAULT_TIMEOUT_S, Client
+from alexnet_client.command_list import COMMANDS
 from alexnet_client.connection import DEFAULT_URL, URL_VARIABLE
+from alexnet_client.declaration import Command
 from alexnet_client.errors import ClientError, ServerUnreachable
-from alexnet_client.report import Report, error_json
+from alexnet_client.report import Report
 
 DONE, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-
-Command = Callable[[Client, argparse.Namespace, Report], None]
 
 _EXIT_CODES = """
 exit codes:
@@ -27,99 +28,102 @@ exit codes:
   3    no server can be reached
   130  interrupted
 """
+_EXAMPLES = "".join(f"  {command.example}\n" for command in COMMANDS)
 _EPILOG = f"""
 examples:
-  alexnet classify cat.jpg
-  alexnet add photos/                  photos/<class>/*.jpg, the folder's name is the label
-  alexnet search cat.jpg --k 5
-  alexnet delete --label shoe --where 'price<5'
-  alexnet duplicates --max-distance 4
-  alexnet features photos/ --out features.npy
-  alexnet --server http://gpu-box:8080 model
+{_EXAMPLES}  alexnet --server http://gpu-box:8080 model
   alexnet --key-file ~/.alexnet-key add photos/       a server that asks for a key
 {_EXIT_CODES}"""
-_HELP = {
-    "classify": ("say what is in pictures", "alexnet classify cat.jpg dog.png --top-k 3"),
-    "features": (
-        "turn pictures into the 4096 numbers of the last hidden layer",
-        "alexnet features photos/ --out features.npy",
-    ),
-    "search": ("find stored pictures like these", "alexnet search cat.jpg --k 5 --label cat"),
-    "add": ("put pictures, or folders of them, into the index", "alexnet add photos/"),
-    "similar": ("find stored pictures like a stored one", "alexnet similar ID --k 5"),
-    "list": ("show what is stored", "alexnet list --label shoe --where 'price>=10'"),
-    "delete": (
-        "delete stored pictures by id, by label or by their metadata",
-        "alexnet delete --label shoe --where 'price<5'",
-    ),
-    "thumbnail": ("fetch the small copy of a stored picture", "alexnet thumbnail ID --out a.jpg"),
-    "duplicates": (
-        "find stored pictures that are nearly the same, and say which to keep",
-        "alexnet duplicates --max-distance 4",
-    ),
-    "model": ("show the model that is served", "alexnet model --json"),
-}
-_RUN: dict[str, Command] = {
-    "classify": commands.classify,
-    "features": commands.features,
-    "search": commands.search,
-    "add": commands.add,
-    "similar": index_commands.similar,
-    "list": index_commands.list_pictures,
-    "delete": index_commands.delete,
-    "thumbnail": index_commands.thumbnail,
-    "duplicates": index_commands.duplicates,
-    "model": commands.model,
-}
+
+
+class _UsageError(Exception):
+    """A command line that cannot be meant, and the parser that says so."""
+
+    def __init__(self, parser: argparse.ArgumentParser, message: str) -> None:
+        super().__init__(message)
+        self.parser = parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that leaves it to `main` to tell what is wrong, which may be as JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(self, message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code (see ``alexnet --help``)."""
+    """Run the command; return its exit code (see ``alexnet --help``).
+
+    Raises:
+        SystemExit: with code 2 for a command line that cannot be meant, 0 after ``--help``.
+    """
     for stream in (sys.stdout, sys.stderr):
         # A label or a file name the terminal has no letters for is escaped, not fatal.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if (problem := command_options.conflict(options)) is not None:
-        parser.error(problem)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        key = None if options.key_file is None else keys.from_file(options.key_file)
-        client = Client(options.server, key=key, timeout_s=options.timeout)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
+        options, client = _meant(given)
+    except _UsageError as error:
+        report = Report(as_json="--json" in given)
+        report.end_with("bad_command_line", str(error))
+        error.parser.print_usage(sys.stderr)
+        error.parser.exit(USAGE, f"{error.parser.prog}: error: {error}\n")
     report = Report(as_json=options.json)
     try:
         with client:
-            return _run(options.run, client, options, report)
-    except KeyboardInterrupt:
-        report.say("interrupted")
-        return INTERRUPTED
+            return _run(options.declared, client, options, report)
     except BrokenPipeError:
         # The reader of our output has gone (a pager, head); Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return FAILED
 
 
-def _run(run: Command, client: Client, options: argparse.Namespace, report: Report) -> int:
+def _discard_output() -> None:
+    """Send what is left in the stream's buffer nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _meant(given: Sequence[str]) -> tuple[argparse.Namespace, Client]:
+    parser = parser_of(COMMANDS)
+    options = parser.parse_args(given)
+    if (problem := options.declared.conflict(options)) is not None:
+        parser.error(problem)
     try:
-        run(client, options, report)
+        key = None if options.key_file is None else keys.from_file(options.key_file)
+        return options, Client(options.server, key=key, timeout_s=options.timeout)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def _run(command: Command, client: Client, options: argparse.Namespace, report: Report) -> int:
+    try:
+        command.run(client, options, report)
         sys.stdout.flush()
     except ClientError as error:
         report.say(str(error))
-        if report.as_json:
-            report.write_json({"error": error_json(error), "results": report.results})
+        report.end_with(error.code, error.detail, error.title)
         return UNREACHABLE if isinstance(error, ServerUnreachable) else FAILED
     except BrokenPipeError:
         raise
     except OSError as error:
         report.say(str(error))
+        try:
+            report.end_with("file_failed", str(error))
+            sys.stdout.flush()
+        except OSError:  # it is the output itself that cannot be written
+            _discard_output()
         return FAILED
+    except KeyboardInterrupt:
+        report.say("interrupted")
+        report.end_with("interrupted", "interrupted from the keyboard")
+        return INTERRUPTED
     return FAILED if report.failed else DONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
+    """Return the parser of these commands; the one chosen is ``declared`` in what it parses."""
+    parser = _Parser(
         prog="alexnet",
         description="Classify pictures, and find similar ones, with an AlexNet Server.",
         epilog=_EPILOG,
@@ -128,28 +132,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(parser, server=None, key_file=None, timeout=DEFAULT_TIMEOUT_S, json=False)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (help_text, example) in _HELP.items():
-        command = subparsers.add_parser(
-            name,
-            help=help_text,
-            description=f"{help_text[0].upper()}{help_text[1:]}.",
-            epilog=f"example:\n  {example}\n{_EXIT_CODES}",
+    for command in commands:
+        added = subparsers.add_parser(
+            command.name,
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            epilog=f"example:\n  {command.example}\n{_EXIT_CODES}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        command.set_defaults(run=_RUN[name])
+        added.set_defaults(declared=command, parser=parser)
         # Suppressed: a default here would overwrite what was given before the command's name.
         suppress = argparse.SUPPRESS
-        _add_common(command, server=suppress, key_file=suppress, timeout=suppress, json=suppress)
-        if name in ("classify", "features", "search", "add"):
-            command.add_argument(
-                "pictures", nargs="+", metavar="PICTURE", help="a picture, or a folder of them"
-            )
-        if name in ("classify", "features", "search"):
-            views = "1: the centre; 10: corners and mirrored too, slower, a little better"
-            usual = None if name == "search" else 1  # the index knows what it was made with
-            command.add_argument("--views", type=int, choices=(1, 10), default=usual, help=views)
-    command_options.add_to(subparsers.choices)
+        _add_common(added, server=suppress, key_file=suppress, timeout=suppress, json=suppress)
+        for add in command.options:
+            add(added)
     return parser
 
 

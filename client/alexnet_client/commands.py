@@ -26,6 +26,7 @@ from alexnet_client.report import (
     search_lines,
 )
 from alexnet_client.results import Added, Classification, Features, PictureResult, SearchResult
+from alexnet_client.whole_file import whole_file
 
 R = TypeVar("R", bound=PictureResult)
 
@@ -81,7 +82,8 @@ def features(client: Client, options: argparse.Namespace, report: Report) -> Non
         report.write(f"row {len(rows)}  {printable(result.filename)}")
         rows.append(result.vector)
     if rows:
-        _save(options.out, np.stack(rows))
+        with whole_file(options.out) as file:
+            np.save(file, np.stack(rows), allow_pickle=False)
         report.say(f"wrote {printable(str(options.out))}: float32 {list(np.shape(rows))}")
     elif options.out is None and not report.as_json:
         report.say("for the numbers themselves: --out features.npy, or --json")
@@ -129,7 +131,7 @@ def _answers(
     A server that stays overloaded through all repeats costs the pictures of one request; any
     other failure of a request ends the command.
     """
-    pictures = list(_pictures(options.pictures, report))
+    pictures = list(pictures_of(options.pictures, report))
     report.progress = Progress(len(pictures))
     report.progress.advance(0)
     step = exchange.pictures_a_request(getattr(options, "views", None) or 1)
@@ -151,8 +153,8 @@ def _answers(
         report.progress.advance(len(some))
 
 
-def _pictures(arguments: Sequence[str], report: Report) -> Iterator[FolderPicture]:
-    """Yield the pictures named, and those of the folders named."""
+def pictures_of(arguments: Sequence[str], report: Report) -> Iterator[FolderPicture]:
+    """Yield the pictures named, and those of the folders named; the report has the others."""
 
     def unlisted(error: OSError) -> None:
         name = str(error.filename)
@@ -161,7 +163,7 @@ def _pictures(arguments: Sequence[str], report: Report) -> Iterator[FolderPictur
 
     for argument in arguments:
         path = Path(argument)
-        if not path.is_dir():
+        if not _is_folder(path):
             yield FolderPicture(path, None, {"path": printable(path.name)})
             continue
         count = 0
@@ -173,6 +175,13 @@ def _pictures(arguments: Sequence[str], report: Report) -> Iterator[FolderPictur
             report.fail(argument, BadPicture(reason, code="no_pictures", filename=argument))
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name longer than names may be: told where it is read
+        return False
+
+
 def _paths(pictures: Sequence[FolderPicture]) -> list[str]:
     return [str(picture.path) for picture in pictures]
 
@@ -180,11 +189,3 @@ def _paths(pictures: Sequence[FolderPicture]) -> list[str]:
 def _write_json(report: Report, **about: Any) -> None:  # noqa: ANN401  any JSON
     if report.as_json:
         report.write_json({**about, "results": report.results})
-
-
-def _save(path: Path, rows: NDArray[np.float32]) -> None:
-    """Write a .npy file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        np.save(file, rows, allow_pickle=False)
-    part.replace(path)

@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from alexnet_client import duplicates_page, page
 from alexnet_client.client import Client
 from alexnet_client.conditions import from_texts
 from alexnet_client.duplicates import DuplicateGroup
+from alexnet_client.errors import NotFound
 from alexnet_client.names import printable
 from alexnet_client.progress import Progress
 from alexnet_client.report import (
@@ -18,6 +20,8 @@ from alexnet_client.report import (
     stored_json,
     stored_line,
 )
+from alexnet_client.results import StoredPicture
+from alexnet_client.whole_file import whole_file
 
 
 def filters(options: argparse.Namespace) -> dict[str, Any]:
@@ -70,7 +74,9 @@ def delete(client: Client, options: argparse.Namespace, report: Report) -> None:
 def thumbnail(client: Client, options: argparse.Namespace, report: Report) -> None:
     """Write the small JPEG of a stored picture into a file."""
     out: Path = options.out
-    out.write_bytes(client.thumbnail(options.id))
+    small = client.thumbnail(options.id)
+    with whole_file(out) as file:
+        file.write(small)
     report.write(f"wrote {printable(str(out))}")
     if report.as_json:
         report.write_json({"id": options.id, "out": str(out)})
@@ -89,6 +95,8 @@ def duplicates(client: Client, options: argparse.Namespace, report: Report) -> N
 
     groups = client.duplicates(options.max_distance, on_page=on_page)
     report.progress.clear()
+    if options.out is not None:
+        _write_page(client, options, groups, report)
     for group in groups:
         report.write(*duplicate_lines(group))
     others = [picture.id for group in groups for picture in group.others]
@@ -98,6 +106,24 @@ def duplicates(client: Client, options: argparse.Namespace, report: Report) -> N
         report.write(f"{deleted} deleted")
     if report.as_json:
         report.write_json({"groups": [_group_json(group) for group in groups], "deleted": deleted})
+
+
+def _write_page(
+    client: Client, options: argparse.Namespace, groups: list[DuplicateGroup], report: Report
+) -> None:
+    shown = groups[: duplicates_page.MAX_GROUPS]
+    report.progress = Progress(sum(1 + len(group.others) for group in shown))
+
+    def thumbnail(picture: StoredPicture) -> bytes | None:
+        report.progress.advance(1)
+        try:
+            return client.thumbnail(picture.id)
+        except NotFound:  # deleted meanwhile
+            return None
+
+    pieces = duplicates_page.duplicates_page(groups, options.max_distance, thumbnail)
+    page.write(options.out, pieces)
+    report.say(f"wrote {printable(str(options.out))}")
 
 
 def _group_json(group: DuplicateGroup) -> dict[str, Any]:

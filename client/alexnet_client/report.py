@@ -36,11 +36,13 @@ class Report:
         as_json: write one JSON document at the end in place of text.
         results: the JSON of every picture so far.
         failed: how many pictures had no answer.
+        failures: why a picture had no answer, by its printable name.
     """
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.results: list[dict[str, Any]] = []
+        self.failures: dict[str, str] = {}
         self.failed = 0
         self.progress = Progress(0)
 
@@ -60,14 +62,22 @@ class Report:
     def fail(self, filename: str, error: ClientError) -> None:
         """Count a picture that has no answer, and name it."""
         self.failed += 1
+        self.failures[printable(filename)] = error.detail
         self.results.append({"filename": filename, "error": error_json(error)})
         self.say(str(error) if error.filename else f"{printable(filename)}: {error}")
 
     def write_json(self, document: Mapping[str, Any]) -> None:
         """Write the JSON document, in ASCII: any terminal and any file name will do."""
         self.progress.clear()
-        json.dump(document, sys.stdout, indent=2)
+        json.dump(document, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
+
+    def end_with(self, code: str, detail: str, title: str | None = None) -> None:
+        """Write why the command ends early, and the results until then; nothing if not JSON."""
+        if self.as_json:
+            title = title or code.replace("_", " ").capitalize()
+            error = {"code": code, "title": title, "detail": detail}
+            self.write_json({"error": error, "results": self.results})
 
 
 def error_json(error: ClientError) -> dict[str, Any]:
@@ -130,7 +140,7 @@ def neighbor_lines(neighbors: Sequence[Neighbor]) -> Iterator[str]:
             f"{neighbor.distance:.3f}",
             printable(neighbor.label or "-"),
             neighbor.id,
-            _path(neighbor.metadata),
+            path_of(neighbor.metadata),
         )
         for neighbor in neighbors
     ]
@@ -140,7 +150,7 @@ def neighbor_lines(neighbors: Sequence[Neighbor]) -> Iterator[str]:
 def stored_line(picture: StoredPicture) -> str:
     """Describe a stored picture: id, when it was stored, label, path."""
     cells = (picture.id, picture.created_at, printable(picture.label or "-"))
-    return "  ".join((*cells, _path(picture.metadata))).rstrip()
+    return "  ".join((*cells, path_of(picture.metadata))).rstrip()
 
 
 def stored_json(picture: StoredPicture) -> dict[str, Any]:
@@ -159,7 +169,7 @@ def duplicate_lines(group: DuplicateGroup) -> Iterator[str]:
                 "?" if picture.size_bytes is None else f"{picture.size_bytes:,} B",
                 printable(picture.label or "-"),
                 picture.id,
-                _path(picture.metadata),
+                path_of(picture.metadata),
             )
             for word, picture in advice
         ],
@@ -168,7 +178,8 @@ def duplicate_lines(group: DuplicateGroup) -> Iterator[str]:
     yield ""
 
 
-def _path(metadata: Mapping[str, Any] | None) -> str:
+def path_of(metadata: Mapping[str, Any] | None) -> str:
+    """Return the path a stored picture was added from, "" where it is not known."""
     return printable(str((metadata or {}).get("path", "")))
 
 

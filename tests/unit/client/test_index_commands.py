@@ -1,8 +1,9 @@
 import json
+import re
 
 import pytest
 
-from alexnet_client import cli
+from alexnet_client import cli, duplicates_page
 
 STORED = {
     "id": "a",
@@ -91,3 +92,52 @@ def test_what_cannot_be_meant_is_never_sent(server, command, capsys):
     assert ended.value.code == 2
     assert "usage: alexnet" in capsys.readouterr().err
     assert server.requests == []
+
+
+@pytest.fixture
+def alike(scripted, wire):
+    """Two groups: ``a`` and ``b`` of one label, and ``c`` and ``d``, of which ``d`` is gone."""
+    sizes = {"a": 10, "b": 20, "c": 30, "d": 40}
+
+    def answer(request):
+        if request.path == "/duplicates":
+            pairs = [{"id": "a", "other": "b"}, {"id": "c", "other": "d"}]
+            return wire.as_json({"pairs": pairs, "compared": 4, "count": 4, "next_cursor": None})
+        if request.path == "/images/delete":
+            return wire.as_json({"deleted": 2, "left": 0})
+        id = request.path.split("/")[2]
+        if request.path.endswith("/thumbnail"):
+            found = wire.Answer(200, b"\xff\xd8", "image/jpeg")
+            return wire.problem(404, "picture_not_found") if id == "d" else found
+        about = {"id": id, "bytes": sizes[id], "metadata": {"path": f"<{id}>.jpg"}}
+        return wire.as_json(STORED | about)
+
+    scripted.answer = answer
+    return scripted
+
+
+def test_duplicates_writes_a_page_of_the_groups(alike, tmp_path, capsys):
+    out = tmp_path / "groups.html"
+    options = ("--max-distance", "4", "--out", str(out), "--delete")
+    assert run(alike, "duplicates", *options) == 0
+    page = out.read_text()
+    assert page.count("<h2>Group") == 2
+    assert page.count('src="data:image/jpeg;base64,/9g="') == 3
+    assert page.count("The picture is gone.") == 1
+    kept = re.findall(r'class="right">Keep</span>: &lt;(\w)&gt;', page)
+    deleted = re.findall(r'class="wrong">Delete</span>: &lt;(\w)&gt;', page)
+    assert (kept, deleted) == (["b", "d"], ["a", "c"])
+    assert "2 deleted" in capsys.readouterr().out
+    paths = [request.path for request in alike.requests]
+    assert paths.index("/images/delete") > paths.index("/images/c/thumbnail")
+
+
+def test_the_page_shows_the_first_groups_and_says_so(alike, tmp_path, monkeypatch):
+    monkeypatch.setattr(duplicates_page, "MAX_GROUPS", 1)
+    out = tmp_path / "groups.html"
+    assert run(alike, "duplicates", "--max-distance", "4", "--out", str(out)) == 0
+    page = out.read_text()
+    assert page.count("<h2>Group") == 1
+    assert "2 groups of pictures" in page
+    assert "Shown are the first 1 groups." in page
+    assert "/images/c/thumbnail" not in [request.path for request in alike.requests]
