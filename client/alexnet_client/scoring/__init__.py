@@ -1,0 +1,1 @@
+"""Scoring very many pictures into one file that can be gone on with (``alexnet score``)."""
