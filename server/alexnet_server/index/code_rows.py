@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 import apsw
 import numpy as np
@@ -19,6 +20,8 @@ import numpy as np
 from alexnet_server.index.blocks import ROWS, Blocks, Codes, Keys
 from alexnet_server.index.coder import Coder, load_coder
 from alexnet_server.index.rows import damaged
+
+_SPANS = 32
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,25 @@ def load(connection: apsw.Connection, number: int, units: int, known: Coder | No
             codes = np.frombuffer(joined, np.uint8).reshape(len(chunk), code_bytes)
             blocks.append(np.array([key for key, _ in chunk], np.int64), codes)
     return Stage(number, coder, fitted_on, blocks)
+
+
+def spans(connection: apsw.Connection, number: int) -> list[tuple[int, int]]:
+    """First and last key of equal parts of all keys that a coder made codes for."""
+    select = "SELECT min(picture), max(picture) FROM codes WHERE coder = ?"
+    found: list[Any] = connection.execute(select, (number,)).fetchall()
+    first, last = found[0]
+    if first is None:
+        return []
+    step = max(1, (last - first + 1) // _SPANS)
+    return [(key, key + step - 1) for key in range(first, last + 1, step)]
+
+
+def touch(connection: apsw.Connection, number: int, first: int, last: int) -> None:
+    """Go through the pages that hold the codes of these keys."""
+    connection.execute(
+        "SELECT count(*) FROM codes WHERE coder = ? AND picture BETWEEN ? AND ?",
+        (number, first, last),
+    ).fetchall()
 
 
 def begin(connection: apsw.Connection, generation: int, coder: Coder, fitted_on: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import apsw
 import numpy as np
 
 from alexnet_server.engine import Values
+from alexnet_server.errors import StorageFailed
 from alexnet_server.index import Wanted, code_rows, conditions, rows
 from alexnet_server.index.blocks import Keys
 from alexnet_server.index.code_graph import code_notes, read_code_graph
@@ -84,8 +86,26 @@ class Search:
         Raises IndexMismatch, StorageFailed.
         """
         with self._database.reading() as connection:
+            self._read_ahead(connection)
             self._stages.load(connection, self._wanted)
         self._recoding.consider()
+
+    def _read_ahead(self, connection: apsw.Connection) -> None:
+        """Have the system read all codes, on all threads.
+
+        They lie between the features, all over the file: where none of it is in the page cache, one
+        thread waits for the disk a million times.
+        """
+        number = code_rows.current(connection, self._generation)
+        if number is None:
+            return
+
+        def touch(span: tuple[int, int]) -> None:
+            with self._database.reading() as other:
+                code_rows.touch(other, number, *span)
+
+        with suppress(StorageFailed):  # whoever needs them says so
+            self._scan.each(touch, code_rows.spans(connection, number))
 
     def coder(self) -> dict[str, Any] | None:
         """``kind``, ``bytes`` a picture and the pictures it was ``fitted_on``; None: no codes."""
