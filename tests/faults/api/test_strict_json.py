@@ -38,9 +38,11 @@ def app(repository: Path, tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_number_that_json_does_not_have_is_a_fault_of_ours(app: Flask, value: float) -> None:
+def test_a_number_that_json_does_not_have_is_a_fault_of_ours(
+    app: Flask, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.add_url_rule("/broken", view_func=lambda: {"distance": float(value)})
-    app.logger.disabled = True  # it says so loudly, as it should
+    monkeypatch.setattr(app.logger, "disabled", True)  # it says so loudly, as it should
     answer = app.test_client().get("/broken")
     assert answer.status_code == 500
     assert answer.content_type == "application/problem+json"

@@ -18,7 +18,7 @@ from tests.faults.size import sized
 from tests.waiting import wait_until
 
 RETURN_S = 3.0  # from Triton's return to the first answer
-CYCLES = sized(10, 100)
+CYCLES = sized(6, 100)
 
 
 def kill(fake: RunningFake) -> None:

@@ -19,7 +19,7 @@ from tests.running_server import running_server
 from tests.waiting import wait_until
 
 KILLS = 3
-PICTURES = sized(200, 3000)
+PICTURES = sized(120, 3000)
 
 
 def kill_three_times(scoring: Scoring, pictures: int, seed: int) -> None:

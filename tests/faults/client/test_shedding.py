@@ -14,7 +14,7 @@ from tests.load.pictures import write_small
 from tests.narrow_repository import deploy_narrow
 from tests.running_server import running_server
 
-PICTURES = sized(60, 1000)
+PICTURES = sized(40, 1000)
 
 
 def test_three_of_four_requests_refused(small: SmallServer, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ STABLE_BYTES = 2 * MIB
 MOST_ROUNDS = 12
 # ONNX Runtime keeps what its largest pass took; how large one becomes here is left to chance.
 LARGEST_PASS = Batch().max_views
-REQUESTS = {"local": sized(1_500, 10_000), "triton": sized(1_500, 4_000)}
+REQUESTS = {"local": sized(1_000, 10_000), "triton": sized(600, 4_000)}
 CLIENTS = 4
 MOST_BYTES = sized(12, 20) * MIB
 # The index keeps a connection, of two files, for as many as ever read it at one time; in a warm-up
