@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import hypothesis
 import schemathesis
 from hypothesis import strategies
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from tests.faults.api.narrow_document import narrowed, pictures
 from tests.faults.size import sized
 
 CASES = sized(200, 5000)
@@ -74,21 +72,24 @@ def settings(url: str) -> SchemathesisConfig:
     )
 
 
-def ask(url: str, paths: list[str]) -> dict[str, Found]:
+def ask(
+    url: str, document: dict[str, Any], paths: list[str], pictures: dict[str, bytes]
+) -> dict[str, Found]:
     """Ask the server at ``url`` for the operations of ``paths``; to be run in a process of its own.
 
-    That is because media types are Schemathesis's for good, and one process uses one core.
+    That is because media types are Schemathesis's for good, and one process uses one core.  It is
+    given ``document`` and a picture of each media type: with NumPy in it, Hypothesis would set and
+    restore NumPy's random numbers for every case.
     """
-    for kind, picture in pictures().items():
+    for kind, picture in pictures.items():
         schemathesis.openapi.media_type(kind, strategies.just(picture))
-    every = strategies.one_of(strategies.sampled_from([*pictures().values()]), strategies.binary())
+    every = strategies.one_of(strategies.sampled_from([*pictures.values()]), strategies.binary())
     schemathesis.openapi.media_type("application/octet-stream", every)
     # Climbing towards more successful answers takes a third of the time.
     hypothesis.target = lambda *_, **__: None
-    served = httpx.get(f"{url}/openapi.json").json()
-    schema = schemathesis.openapi.from_dict(narrowed(served), config=settings(url))
+    schema = schemathesis.openapi.from_dict(document, config=settings(url))
     # Not ``include``: beside the settings' filter, which lets everything pass, it would do nothing.
-    others = [path for path in served["paths"] if path not in paths]
+    others = [path for path in document["paths"] if path not in paths]
     found: dict[str, Found] = defaultdict(Found)
     for event in from_schema(schema.exclude(path=others)).execute():
         if isinstance(event, events.NonFatalError):

@@ -21,6 +21,7 @@ _FILTERS = [
     '{"a": {"gte": -1.5, "lt": 2}, "b": ["x", true]}',
     json.dumps({f"k{number}": "ÿ'\"\0" for number in range(8)}),
 ]
+_HEADERS = {"#/components/parameters/X-Request-Id", "#/components/parameters/traceparent"}
 
 
 def pictures() -> dict[str, bytes]:
@@ -48,7 +49,22 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
     schemas["DataUrl"] = {"anyOf": [{"enum": data_urls()}, looks_right]}
     # Nor is text a filter because it has the right length.
     made["components"]["parameters"]["where"]["schema"] = {"type": "string", "enum": _FILTERS}
+    for path in made["paths"].values():
+        if takes_nothing(path):
+            path["parameters"] = []
     return made
+
+
+def takes_nothing(path: dict[str, Any]) -> bool:
+    """Whether all that can be sent to a path are the headers that every request may have.
+
+    One place reads those before it is known what is asked for, so they are left to other paths:
+    what is left of this one has a single case.
+    """
+    operations = [each for name, each in path.items() if name != "parameters"]
+    return {one["$ref"] for one in path["parameters"]} <= _HEADERS and not any(
+        each.keys() & {"parameters", "requestBody"} for each in operations
+    )
 
 
 def data_urls() -> list[str]:

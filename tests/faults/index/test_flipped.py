@@ -21,7 +21,7 @@ from tests.written_index import BINDING, flip_bit, write_index
 
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 COUNT = 200
-FLIPS = sized(30, 300)
+FLIPS = sized(30, 200)
 ROWS = sized(20, 200)
 
 
