@@ -58,7 +58,7 @@ def _unlisted(report: Report) -> Callable[[OSError], None]:
 
 
 def _score_on_ray(options: argparse.Namespace, report: Report) -> None:
-    with _extra("ray"):
+    with _extra():
         from alexnet_client.ray_job import score_on_ray  # noqa: PLC0415  an extra
     tally = score_on_ray(
         named_by(options.source, _unlisted(report)),
@@ -78,12 +78,12 @@ def _score_on_ray(options: argparse.Namespace, report: Report) -> None:
 
 
 @contextmanager
-def _extra(name: str) -> Iterator[None]:
+def _extra() -> Iterator[None]:
     """Turn a missing package into what to do about it."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ClientError(str(error), code=f"missing_extra_{name}") from error
+        raise ClientError(str(error), code="missing_extra") from error
 
 
 async def _score(run: Run, options: argparse.Namespace) -> Summary:
@@ -94,7 +94,7 @@ async def _score(run: Run, options: argparse.Namespace) -> Summary:
 @asynccontextmanager
 async def _scorer(options: argparse.Namespace) -> AsyncIterator[Scorer]:
     if options.triton is not None:
-        with _extra("triton"):
+        with _extra():
             from alexnet_client.triton_direct import TritonScorer  # noqa: PLC0415  an extra
         async with TritonScorer(options.triton, timeout_s=options.timeout) as triton:
             yield triton

@@ -32,7 +32,7 @@ def check() -> None:
         import_module("PIL.Image")
     except ImportError as error:
         raise ClientError(
-            "--shrink needs Pillow: pip install 'alexnet-client[shrink]', or leave it out",
+            "--shrink needs Pillow: pip install './client[shrink]', or leave it out",
             code="missing_extra",
         ) from error
 

@@ -32,8 +32,7 @@ def check(out: Path) -> None:
             import_module("pyarrow.parquet")
         except ImportError as error:
             raise ClientError(
-                "Parquet needs pyarrow: pip install 'alexnet-client[parquet]', or write .csv or "
-                ".jsonl",
+                "Parquet needs pyarrow: pip install './client[parquet]', or write .csv or .jsonl",
                 code="missing_extra",
             ) from error
 

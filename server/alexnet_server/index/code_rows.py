@@ -21,7 +21,7 @@ from alexnet_server.index.blocks import ROWS, Blocks, Codes, Keys
 from alexnet_server.index.coder import Coder, load_coder
 from alexnet_server.index.rows import damaged
 
-_SPANS = 32
+_SPANS = 32  # enough that no thread is left with a long one
 
 
 @dataclass(frozen=True)

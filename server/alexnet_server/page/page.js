@@ -80,8 +80,7 @@ async function lookAt(file, signal) {
   showPicture(URL.createObjectURL(file), file.name || "Pasted picture");
   await requireReadable(file);
   const seen = ask(`classify?top_k=${TOP_K}`, post(file, signal)).then(showPredictions);
-  const asked = [seen];
-  if (isIndexUsable) asked.push(searchFor(file, signal));
+  const asked = isIndexUsable ? [seen, searchFor(file, signal)] : [seen];
   const refused = (await Promise.allSettled(asked)).find(({ reason }) => reason);
   if (refused) throw refused.reason;
   await showTowers(post(file, signal)); // the answers first: this is for looking

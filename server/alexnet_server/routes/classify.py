@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
 from alexnet_server.engine import Values
 from alexnet_server.parameters import Parameters
-from alexnet_server.problem import picture_error, picture_problem
 from alexnet_server.routes import embeddings, towers
+from alexnet_server.routes.results import results
 from alexnet_server.served import Served
 from alexnet_server.sight import Seen, look
 from alexnet_server.uploads import Upload
@@ -40,7 +39,7 @@ def blueprint(served: Served) -> Blueprint:
 
         def work(deployed: Deployed) -> ResponseReturnValue:
             classes = deployed.repository.classes
-            return _results(
+            return results(
                 deployed,
                 given,
                 look(served, deployed, this_call(), given, count),
@@ -59,7 +58,7 @@ def blueprint(served: Served) -> Blueprint:
             seen = look(served, deployed, this_call(), given, count)
             if is_npy:
                 return _npy(seen)
-            return _results(deployed, given, seen, lambda one: {"features": one.features.tolist()})
+            return results(deployed, given, seen, lambda one: {"features": one.features.tolist()})
 
         return served.answer(this_call(), work)
 
@@ -87,22 +86,6 @@ def _given(served: Served, parameters: Parameters) -> tuple[list[Upload], int]:
     """The pictures of the request, and how many views of each are asked for."""
     count = parameters.choice("views", 1, VIEW_COUNTS)
     return uploads.read(this_call(), request, served.settings.limits, count).uploads, count
-
-
-def _results(
-    deployed: Deployed,
-    given: list[Upload],
-    seen: list[Seen | PictureError],
-    show: Callable[[Seen], dict[str, Any]],
-) -> ResponseReturnValue:
-    if len(seen) == 1 and isinstance(seen[0], PictureError):
-        return picture_problem(seen[0])
-    results = [
-        {"filename": upload.filename}
-        | ({"error": picture_error(one)} if isinstance(one, PictureError) else show(one))
-        for upload, one in zip(given, seen, strict=True)
-    ]
-    return {"model": deployed.model(), "results": results}
 
 
 def _npy(seen: list[Seen | PictureError]) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -12,10 +12,12 @@ from alexnet_pixels.views import views
 from alexnet_server import uploads
 from alexnet_server.arrival import this_call
 from alexnet_server.deployed import Deployed
+from alexnet_server.engine import Values
 from alexnet_server.parameters import Parameters
-from alexnet_server.problem import picture_error, picture_problem
+from alexnet_server.routes.results import results
 from alexnet_server.served import Served
 from alexnet_server.sight import decode_upload
+from alexnet_server.uploads import Upload
 
 _MAPS = 6
 _MAX_MAPS = 12
@@ -30,22 +32,20 @@ def register(routes: Blueprint, served: Served) -> None:
         given = uploads.read(this_call(), request, served.settings.limits).uploads
 
         def work(deployed: Deployed) -> ResponseReturnValue:
-            call, results = this_call(), []
-            for upload in given:
-                with call.span("decode"):
-                    pixels = decode_upload(served, call, upload)
-                result: dict[str, Any] = {"filename": upload.filename}
-                if isinstance(pixels, PictureError):
-                    if len(given) == 1:
-                        return picture_problem(pixels)
-                    result["error"] = picture_error(pixels)
-                else:
-                    call.require_wanted()
-                    with call.span("infer"):
-                        layer = deployed.first_layer
-                        maps = layer.maps(views(pixels, 1)[0])
-                        result["towers"] = layer.strongest(maps, count)
-                results.append(result)
-            return {"model": deployed.model(), "results": results}
+            seen = [_look(served, deployed, upload) for upload in given]
+            show = partial(deployed.first_layer.strongest, count=count)
+            return results(deployed, given, seen, lambda maps: {"towers": show(maps)})
 
         return served.answer(this_call(), work)
+
+
+def _look(served: Served, deployed: Deployed, upload: Upload) -> Values | PictureError:
+    """conv1's maps of the picture's central view, float32 [kernels, 55, 55]."""
+    call = this_call()
+    with call.span("decode"):
+        pixels = decode_upload(served, call, upload)
+    if isinstance(pixels, PictureError):
+        return pixels
+    call.require_wanted()
+    with call.span("infer"):
+        return deployed.first_layer.maps(views(pixels, 1)[0])
