@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from itertools import pairwise
 
 import psutil
 import pytest
@@ -172,8 +171,9 @@ def test_many_chunks_leave_nothing_behind(server: RunningServer) -> None:
     process = psutil.Process(server.process.pid)
     taken = [chunked(1, 2_000)] * sized(10, 20) + [chunked(8, sized(20_000, 1_000_000))]
     flood = chunked(1, sized(70_000, 1_000_000))
-    grown = []
-    for _ in range(sized(4, 6)):
+    rounds, grown = sized(3, 5), []
+    # What the allocator keeps of the first bodies may come late; a leak adds in every round.
+    for _ in range(2 * rounds):
         for request, code in [
             *((one, "unsupported_format") for one in taken),
             (flood, "bad_request"),
@@ -184,6 +184,6 @@ def test_many_chunks_leave_nothing_behind(server: RunningServer) -> None:
                 reply = wire.reply()
             assert reply is not None and reply.code == code
         grown.append(process.memory_info().rss)
-    # Once the allocator may keep the end of a heap that held a body; a leak adds in every round.
-    steps = sorted(after - before for before, after in pairwise(grown))
-    assert sum(steps[:-1]) < 5e6, grown
+        if len(grown) >= rounds and grown[-1] - grown[-rounds] < 5e6:
+            return
+    raise AssertionError(f"still growing: {grown}")
