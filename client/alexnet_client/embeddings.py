@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from alexnet_client import exchange
 from alexnet_client.errors import BadPicture
 from alexnet_client.picture import MAX_REQUEST_VIEWS, Picture, Upload, several, uploads_of
-from alexnet_client.results import FEATURES, Features
+from alexnet_client.results import FEATURES, Features, from_base64
 from alexnet_client.steps import Steps, block, read, send
 
 # The server takes 16 MiB of JSON, and base64 makes four bytes of three.
@@ -77,8 +77,4 @@ def _vectors(answer: Mapping[str, Any], pictures: int) -> list[NDArray[np.float3
     entries = sorted(answer["data"], key=lambda entry: int(entry["index"]))
     if [entry["index"] for entry in entries] != list(range(pictures)):
         raise ValueError(f"{len(entries)} embeddings where {pictures} were due")
-    vectors = [np.frombuffer(base64.b64decode(entry["embedding"]), "<f4") for entry in entries]
-    for vector in vectors:
-        if vector.shape != (FEATURES,):
-            raise ValueError(f"an embedding of {vector.size} numbers where {FEATURES} were due")
-    return vectors
+    return [from_base64(entry["embedding"]) for entry in entries]

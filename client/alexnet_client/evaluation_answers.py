@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -62,38 +61,36 @@ def answered(
     report.progress = Progress(len(pictures))
     report.progress.advance(0)
     step = max(1, REQUEST_VIEWS // wanted.views)
+    ask = _asking(client, wanted)
     for start in range(0, len(pictures), step):
         some = pictures[start : start + step]
-        predictions: dict[Path, tuple[Prediction, ...]] = {}
-        vectors: dict[Path, NDArray[np.float32] | None] = {}
-        good = some
-        if wanted.labels:
-            for picture, named in _good(some, _classify(client, wanted.views), report):
-                if named.model is not None and named.model.digest != digest:
-                    raise _changed(digest, named.model.digest)
-                predictions[picture.path] = named.predictions
-            good = [picture for picture in some if picture.path in predictions]
-        if wanted.features and good:
-            for picture, row in _good(good, _features(client, wanted.views), report):
-                vectors[picture.path] = row.vector
-            good = [picture for picture in good if picture.path in vectors]
-        for picture in good:
-            yield Answered(picture, predictions.get(picture.path, ()), vectors.get(picture.path))
+        for picture, result in _good(some, ask, report):
+            if isinstance(result, Features):
+                yield Answered(picture, (), result.vector)
+                continue
+            if result.model is not None and result.model.digest != digest:
+                raise _changed(digest, result.model.digest)
+            yield Answered(picture, result.predictions, result.vector)
         report.progress.advance(len(some))
     if (now := client.model().digest) != digest:
         raise _changed(digest, now)
 
 
-def _classify(client: Client, views: int) -> Callable[[list[str]], list[Classification]]:
-    return lambda paths: client.classify(paths, top_k=TOP, views=views)
-
-
-def _features(client: Client, views: int) -> Callable[[list[str]], list[Features]]:
-    return lambda paths: client.features_each(paths, views=views)
+def _asking(
+    client: Client, wanted: Wanted
+) -> Callable[[list[str]], Sequence[Classification | Features]]:
+    """One request for all that is wanted."""
+    if not wanted.labels:
+        return lambda paths: client.features_each(paths, views=wanted.views)
+    return lambda paths: client.classify(
+        paths, top_k=TOP, views=wanted.views, features=wanted.features
+    )
 
 
 def _good(
-    some: Sequence[FolderPicture], ask: Callable[[list[str]], list[R]], report: Report
+    some: Sequence[FolderPicture],
+    ask: Callable[[list[str]], Sequence[R]],
+    report: Report,
 ) -> Iterator[tuple[FolderPicture, R]]:
     try:
         results = ask([str(picture.path) for picture in some])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
@@ -15,6 +16,18 @@ from alexnet_client.errors import BadPicture
 T = TypeVar("T")
 
 FEATURES = 4096  # width of fc7 (paper, section 3.5)
+
+
+def from_base64(text: str) -> NDArray[np.float32]:
+    """Return the features that 4096 little-endian float32 in base64 are, float32 [4096].
+
+    Raises:
+        ValueError: they are not base64, or not as many.
+    """
+    vector = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+    if vector.shape != (FEATURES,):
+        raise ValueError(f"features of {vector.size} numbers where {FEATURES} were due")
+    return vector
 
 
 @dataclass(frozen=True)
@@ -160,18 +173,24 @@ def only(single: Iterable[R]) -> R:
 
 @dataclass(frozen=True)
 class Classification(PictureResult):
-    """The labels of a picture, the likeliest first; none where ``error`` is set."""
+    """The labels of a picture, the likeliest first; none where ``error`` is set.
+
+    ``vector`` is its last hidden layer, float32 [4096], where it was asked for too.
+    """
 
     predictions: tuple[Prediction, ...] = ()
     model: ModelRef | None = None
+    vector: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_item(cls, filename: str, item: Mapping[str, Any], model: ModelRef) -> Self:
-        """Read ``{"predictions"}``."""
+        """Read ``{"predictions", "features"}``; the features are base64 of float32, or absent."""
+        features = item.get("features")
         return cls(
             filename,
             predictions=tuple(Prediction.from_json(p) for p in item["predictions"]),
             model=model,
+            vector=None if features is None else from_base64(features),
         )
 
     @property

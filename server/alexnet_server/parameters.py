@@ -55,6 +55,13 @@ class Parameters:
             raise BadParameter(f"{name} must be {offer}, not {text[:64]!r}")
         return int(text)
 
+    def word(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """One of a few words."""
+        text = self._given.get(name, default)
+        if text not in choices:
+            raise BadParameter(f"{name} must be {' or '.join(choices)}, not {text[:64]!r}")
+        return text
+
     def truth(self, name: str, default: bool) -> bool:
         """``true`` or ``false``."""
         text = self._given.get(name, str(default).lower())

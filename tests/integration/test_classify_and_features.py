@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def test_answers_are_the_networks(
     np.testing.assert_allclose(
         features["results"][0]["features"], expected.features.mean(axis=0), rtol=1e-4, atol=1e-5
     )
+
+
+def test_labels_and_features_of_one_pass(serving: Serving, picture: bytes) -> None:
+    files = [("image", picture), ("image", b"no picture"), ("image", picture)]
+    url = f"{serving.url}/classify?top_k=1"
+    first, bad, last = httpx.post(f"{url}&features=base64", files=files).json()["results"]
+    assert bad["error"]["code"] == "unsupported_format"
+    labels = httpx.post(url, files=files[:1]).json()["results"][0]
+    assert "features" not in labels
+    assert first["predictions"][0]["class_id"] == labels["predictions"][0]["class_id"]
+    expected = httpx.post(f"{serving.url}/features", content=picture).json()["results"][0]
+    for one in (first, last):
+        vector = np.frombuffer(base64.b64decode(one["features"], validate=True), "<f4")
+        np.testing.assert_allclose(vector, expected["features"], rtol=1e-4, atol=1e-5)
+    refused = httpx.post(f"{serving.url}/classify?features=json", content=picture)
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_parameter")
 
 
 def test_a_raw_body_of_any_type_is_a_picture(serving: Serving, picture: bytes) -> None:

@@ -98,6 +98,16 @@ def test_features_as_matrix_and_one_by_one_agree(client, photos, good):
     assert failed.error is not None
 
 
+def test_labels_and_features_come_together(client, photos, good):
+    (broken,) = photos.rglob("broken.jpg")
+    *each, failed = client.classify([*good, broken], features=True)
+    rows = client.features(good)
+    np.testing.assert_allclose(np.stack([result.vector for result in each]), rows, atol=1e-3)
+    assert all(result.vector.dtype == np.float32 and result.predictions for result in each)
+    assert (failed.vector, failed.predictions) == (None, ())
+    assert client.classify(good[0]).vector is None
+
+
 def test_more_pictures_than_fit_a_request(client, good):
     pictures = [good[number % len(good)] for number in range(70)]
     results = client.classify(pictures, top_k=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from alexnet_client import command_options as take
@@ -11,11 +12,12 @@ from alexnet_client.scoring import table
 from alexnet_client.scoring.inputs import STDIN
 
 MAX_WAIT_S = 86_400.0
+_TRITON = re.compile(r"grpc://[^/@?#\s]+:\d{1,5}")
 
 
 def conflict(options: argparse.Namespace) -> str | None:
     """Say which options cannot be meant."""
-    if options.triton is not None and not options.triton.startswith("grpc://"):
+    if options.triton is not None and not _TRITON.fullmatch(options.triton):
         return "--triton takes grpc://HOST:PORT"
     if options.source != STDIN and not Path(options.source).exists():
         return f"{options.source!a} is neither a folder nor a file"
@@ -65,8 +67,7 @@ OPTIONS: tuple[Option, ...] = (
         type=take.writable,
         completes="file",
         metavar="FILE.npy",
-        help="write the features here, float32 [pictures, 4096], a row for each line; asks the "
-        "server twice",
+        help="write the features here too, float32 [pictures, 4096], a row for each line",
     ),
     option("--top-k", type=take.positive, default=5, help="labels a picture (default: 5)"),
     take.VIEWS,
@@ -87,7 +88,7 @@ OPTIONS: tuple[Option, ...] = (
         type=_seconds,
         default=120.0,
         metavar="SECONDS",
-        help="how long a server that does not answer is waited for (default: 120)",
+        help="how long a server that goes away is waited for (default: 120)",
     ),
     option(
         "--triton",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet_client.client import AsyncClient
-from alexnet_client.errors import BadPicture, Overloaded
+from alexnet_client.errors import BadPicture
 from alexnet_client.picture import Upload
 from alexnet_client.results import ModelRef, Prediction
 
@@ -64,31 +64,15 @@ class HttpScorer:
     async def score(
         self, pictures: Sequence[Upload], *, top_k: int, views: int, features: bool
     ) -> list[Scored]:
-        """Return labels, and features where asked for; that is a second request.
-
-        Raises:
-            Overloaded: (also) a new model came between labels and features.
-        """
+        """Return labels, and features where asked for, from one request."""
         contents = [picture.content for picture in pictures]
-        answers = await self._client.classify(contents, top_k=top_k, views=views)
-        rows: list[NDArray[np.float32] | None] = [None] * len(answers)
-        good = [number for number, answer in enumerate(answers) if answer.error is None]
-        if features and good:
-            found = await self._client.features_each([contents[n] for n in good], views=views)
-            for number, one in zip(good, found, strict=True):
-                rows[number] = one.vector
-            # A matrix does not say who made it; it lies between two answers of one model.
-            digests = {model.digest for answer in answers if (model := answer.model) is not None}
-            if digests != {(await self.model()).digest}:
-                raise Overloaded(
-                    "a new model came between labels and features", code="model_changed"
-                )
+        answers = await self._client.classify(contents, top_k=top_k, views=views, features=features)
         return [
             Scored(
                 answer.predictions,
-                row,
+                answer.vector,
                 answer.error,
                 None if answer.model is None else answer.model.digest,
             )
-            for answer, row in zip(answers, rows, strict=True)
+            for answer in answers
         ]

@@ -33,18 +33,24 @@ def blueprint(served: Served) -> Blueprint:
 
     @routes.post("/classify")
     def classify() -> ResponseReturnValue:
-        parameters = Parameters(request.args, ("top_k", "views"))
+        parameters = Parameters(request.args, ("top_k", "views", "features"))
         top_k = parameters.integer("top_k", _TOP_K, 1, _MAX_TOP_K)
+        has_features = parameters.word("features", "none", ("none", "base64")) == "base64"
         given, count = _given(served, parameters)
 
         def work(deployed: Deployed) -> ResponseReturnValue:
             classes = deployed.repository.classes
-            return results(
-                deployed,
-                given,
-                look(served, deployed, this_call(), given, count),
-                lambda one: {"predictions": predictions(one.probabilities, classes, top_k)},
-            )
+
+            def shown(one: Seen) -> dict[str, Any]:
+                found: dict[str, Any] = {
+                    "predictions": predictions(one.probabilities, classes, top_k)
+                }
+                if has_features:
+                    found["features"] = embeddings.in_base64(one.features)
+                return found
+
+            seen = look(served, deployed, this_call(), given, count)
+            return results(deployed, given, seen, shown)
 
         return served.answer(this_call(), work)
 

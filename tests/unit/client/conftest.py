@@ -1,5 +1,6 @@
 """A real HTTP server on a free port that answers as the test tells it."""
 
+import base64
 import email
 import email.policy
 import json
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 
 MODEL = {"name": "alexnet", "version": "1", "digest": "sha256:abc"}
@@ -82,6 +84,9 @@ def labels_of(request: Request) -> Answer:
         else:
             prediction = {"label": content.decode(), "class_id": 0, "probability": 0.75}
             results.append({"filename": filename, "predictions": [prediction]})
+            if request.query.get("features") == ["base64"]:
+                row = np.full(4096, len(content), "<f4").tobytes()
+                results[-1]["features"] = base64.b64encode(row).decode()
     if len(results) == 1 and "error" in results[0]:
         return problem(422, "undecodable_picture")
     return as_json({"model": MODEL, "results": results})

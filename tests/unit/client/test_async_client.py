@@ -54,8 +54,8 @@ def test_a_call_is_awaited_on_the_one_and_not_on_the_other():
 def test_help_shows_what_a_call_takes_and_gives():
     for client in (Client, AsyncClient):
         assert str(inspect.signature(client.classify)).replace("'", "") == (
-            "(self, pictures: Picture | Iterable[Picture], *, top_k: int = 5, views: int = 1)"
-            " -> Classification | list[Classification]"
+            "(self, pictures: Picture | Iterable[Picture], *, top_k: int = 5, views: int = 1,"
+            " features: bool = False) -> Classification | list[Classification]"
         )
         assert client.classify.__doc__.startswith("Say what is in a picture")
         for name in _calls(client):

@@ -169,6 +169,14 @@ def test_features_are_float32_rows_in_order(client, scripted, wire):
     assert client.features(b"12345").shape == (1, 4096)
 
 
+@pytest.mark.parametrize("features", ["AAAA", "no base64!", 5, None])
+def test_features_beside_labels_are_not_believed_in_another_shape(client, scripted, wire, features):
+    results = [{"filename": "x", "predictions": [], "features": features}]
+    scripted.answer = lambda _: wire.as_json({"model": wire.MODEL, "results": results})
+    with pytest.raises(errors.UnexpectedReply):
+        client.classify(b"cat", features=True)
+
+
 def test_features_name_the_picture_that_has_none(client, scripted, wire, tmp_path):
     scripted.answer = lambda request: _features(wire, request)
     path = tmp_path / "broken.jpg"

@@ -263,7 +263,10 @@ def test_the_page_has_every_parameter_with_its_values(endpoint):
     for one in query:
         schema = one["schema"]
         values, default = (cell.strip("`") for cell in table[one["name"]][:2])
-        assert default == json.dumps(schema["default"]) if "default" in schema else default == ""
+        written = schema.get("default", "")
+        assert default == (written if isinstance(written, str) else json.dumps(written))
+        if schema["type"] == "string" and "enum" in schema:
+            assert re.findall(r"[a-z0-9]+", values.replace(" or ", " ")) == schema["enum"]
         if schema["type"] == "integer":
             bounds = schema.get("enum") or [schema["minimum"], schema["maximum"]]
             assert [int(number) for number in re.findall(r"\d+", values)] == bounds
