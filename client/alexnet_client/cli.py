@@ -86,8 +86,12 @@ def _discard_output() -> None:
 
 def _meant(given: Sequence[str]) -> tuple[argparse.Namespace, Client]:
     parser = parser_of(COMMANDS)
-    options = parser.parse_args(given)
-    if (problem := options.declared.conflict(options)) is not None:
+    try:
+        options = parser.parse_args(given)
+        problem = options.declared.conflict(options)
+    except OSError as error:  # a name longer than names may be, a folder that may not be looked at
+        parser.error(str(error))
+    if problem is not None:
         parser.error(problem)
     try:
         key = None if options.key_file is None else keys.from_file(options.key_file)

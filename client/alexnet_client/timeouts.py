@@ -15,7 +15,8 @@ class Timeouts:
 
     Attributes:
         connect_s: until a connection stands; a server that is not there is known by then.
-        total_s: until the whole answer is here, repeats and the waits between them included.
+        total_s: until the whole answer is here, repeats and the waits between them included. A
+            blocking client bounds the wait for each piece of an answer's head, and not their sum.
 
     Raises:
         ValueError: one of them is not above 0, or is more than a day.

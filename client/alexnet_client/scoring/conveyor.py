@@ -22,6 +22,7 @@ from alexnet_client.scoring.writer import COMMIT_EVERY_S, Writer
 # Lines that wait for an earlier one, a slow picture's; the others would pile up in memory.
 MAX_WAITING_LINES = 8192
 _READERS = 4
+_LAST_ANSWERS_S = 5.0  # after Ctrl-C; a server gives an answer up after as long
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Conveyor:
         writer: gets the lines.
         progress: is told of each.
         patience: for a server that is away.
+        say: told in words for people what is waited for.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Conveyor:
         writer: Writer,
         progress: Progress,
         patience: Patience,
+        say: Callable[[str], object],
     ) -> None:
         self._model, self._writer, self._progress = model, writer, progress
+        self._say, self._is_stopped = say, False
         self.window = Window(max(1, MAX_REQUEST_VIEWS // wish.views))
         self.sender = Sender(
             scorer,
@@ -72,12 +76,26 @@ class Conveyor:
             ClientError: no picture can be scored, or no longer.
             OSError: the output cannot be written.
         """
+        work = asyncio.create_task(self._work(jobs, load))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # Ctrl-C: what the server is working on need not be asked for a second time.
+            self._is_stopped = True
+            self._say(f"waiting up to {_LAST_ANSWERS_S:g} s for the answers under way")
+            await asyncio.wait([work], timeout=_LAST_ANSWERS_S)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
+
+    async def _work(self, jobs: Iterator[Job], load: Callable[[str], Upload]) -> None:
         ahead = ReadAhead(jobs, load, max(_READERS, os.cpu_count() or 1))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._writer.run())
-                group.create_task(ahead.run())
+                reading = group.create_task(ahead.run())
                 await self._send_all(ahead)
+                reading.cancel()
                 self._writer.end()
         except* (ClientError, OSError) as several:
             raise _first(several) from None
@@ -87,7 +105,7 @@ class Conveyor:
     async def _send_all(self, ahead: ReadAhead) -> None:
         sending: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
-            while loaded := await ahead.take(self.window.size):
+            while not self._is_stopped and (loaded := await ahead.take(self.window.size)):
                 if readable := self._readable(loaded):
                     task = group.create_task(self.sender.send(readable))
                     sending.add(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -31,7 +32,7 @@ def named_by(source: str, unreadable: Callable[[OSError], None]) -> Iterator[str
     every path, and names may have line breaks (``find -print0``).
 
     Raises:
-        NothingToScore: it is no folder and cannot be read as a list.
+        NothingToScore: it is no folder and cannot be read as a list, or the list is UTF-16.
     """
     if source != STDIN and Path(source).is_dir():
         yield from (str(picture.path) for picture in walk(source, unreadable=unreadable))
@@ -55,21 +56,28 @@ def named_by(source: str, unreadable: Callable[[OSError], None]) -> Iterator[str
 
 
 def _listed(file: IO[bytes]) -> Iterator[str]:
-    end, rest = b"", b""
-    while piece := file.read(_PIECE_BYTES):
-        rest += piece
-        # The first piece tells: a path is far shorter.
-        end = end or (b"\0" if b"\0" in rest else b"\n")
-        *names, rest = rest.split(end)
+    piece = file.read(_PIECE_BYTES).removeprefix(codecs.BOM_UTF8)
+    if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise NothingToScore(
+            "the list is UTF-16, as older PowerShells write files: save it as UTF-8"
+        )
+    # The first piece tells: a path is far shorter.
+    end, rest = b"\0" if b"\0" in piece else b"\n", b""
+    while piece:
+        *names, rest = (rest + piece).split(end)
         yield from _paths(names, end)
+        piece = file.read(_PIECE_BYTES)
     yield from _paths([rest], end)
 
 
 def _paths(names: Iterable[bytes], end: bytes) -> Iterator[str]:
     for name in names:
         path = name.removesuffix(b"\r") if end == b"\n" else name
-        if path:
-            yield os.fsdecode(path)
+        try:
+            if path:
+                yield os.fsdecode(path)
+        except UnicodeDecodeError as error:  # on Windows alone: names are text there
+            raise NothingToScore(f"{path!a} in the list is not UTF-8: save it as that") from error
 
 
 class Inputs:

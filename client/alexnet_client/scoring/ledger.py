@@ -82,9 +82,11 @@ class Ledger:
         """
         if not self._new:
             return
-        durable.replace(self._path, self._write_merged)
-        self._lines.close()
-        self._lines = _Appended(self._path)
+        self._lines.close()  # Windows puts nothing in the place of an open file
+        try:
+            durable.replace(self._path, self._write_merged)
+        finally:
+            self._lines = _Appended(self._path)
         self._again.cut(0)
         self._new.clear()
 
@@ -149,6 +151,7 @@ class _Appended:
     """A file of lines that only grows, unless its end is cut off."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         is_new = not path.exists()
         self._file = path.open("a+b", buffering=0)
         if is_new:
@@ -156,7 +159,7 @@ class _Appended:
 
     def read(self) -> Iterator[bytes]:
         """Yield the lines that have an end."""
-        with Path(self._file.name).open("rb") as file:
+        with self._path.open("rb") as file:
             for text in file:
                 if text.endswith(b"\n"):
                     yield text

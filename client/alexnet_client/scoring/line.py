@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from alexnet_client.errors import ClientError
@@ -11,6 +13,9 @@ from alexnet_client.names import printable
 from alexnet_client.scoring.scorer import Scored
 
 Line: TypeAlias = dict[str, Any]
+
+_PREDICTION = ("label", "class_id", "probability")
+_ERROR = ("code", "title", "detail")
 
 
 def of(path: str, scored: Scored, model: str | None = None) -> Line:
@@ -56,7 +61,15 @@ def decoded(text: bytes) -> Line:
     is_one = isinstance(line, dict) and isinstance(line.get("path"), str)
     if not is_one or ("predictions" in line) == ("error" in line):
         raise ValueError("no line of pictures scored")
+    found = line.get("predictions", [line.get("error")])
+    parts = _PREDICTION if "predictions" in line else _ERROR
+    if not isinstance(found, list) or not all(map(partial(_has, parts), found)):
+        raise ValueError("no labels and no error")
     return line  # type: ignore[no-any-return]
+
+
+def _has(parts: Collection[str], about: object) -> bool:
+    return isinstance(about, dict) and about.keys() >= set(parts)
 
 
 def is_retryable(line: Line) -> bool:

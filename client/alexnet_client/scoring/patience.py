@@ -48,7 +48,7 @@ class Patience:
         """Note a failure that may pass.
 
         Raises:
-            ServerAway: there was no answer for too long.
+            ServerAway: there was no answer for too long, or the server asks to wait too long.
         """
         if self._failing_since is None:
             self._failing_since = self._clock()
@@ -57,6 +57,11 @@ class Patience:
             raise ServerAway(
                 f"no answer for {away_s:.0f} s ({error}): run the same command again once the "
                 "server answers, or wait longer with --wait SECONDS"
+            ) from error
+        if (asked_s := error.retry_after_s or 0.0) > self._limit_s:
+            raise ServerAway(
+                f"the server wants to be left alone for {asked_s:.0f} s ({error}): run the same "
+                "command again after that, or wait longer with --wait SECONDS"
             ) from error
 
     async def until_back(self, scorer: Scorer, error: ClientError) -> None:

@@ -220,6 +220,7 @@ class Run:
             writer=Writer(ledger, features),
             progress=progress,
             patience=Patience(order.wait_s, say),
+            say=say,
         )
         self._sender = conveyor.sender
         load: Callable[[str], Upload] = shrink.load if order.shrink else read

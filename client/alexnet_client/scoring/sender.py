@@ -122,7 +122,7 @@ class Sender:
     def _wait_s(self, error: ClientError, tries: int) -> float:
         """What the server asks for, or half a second and then one; longer if it goes on so."""
         asked_s = error.retry_after_s
-        wait_s = _FIRST_WAIT_S * tries if asked_s is None else max(asked_s, _LEAST_WAIT_S)
+        least_s = _FIRST_WAIT_S * tries if asked_s is None else max(asked_s, _LEAST_WAIT_S)
         times = min(_MOST_TIMES, 2.0 ** max(0, self._refusals - _USUAL_REFUSALS))
-        wait_s = min(_MAX_WAIT_S, wait_s * times)
+        wait_s = max(least_s, min(_MAX_WAIT_S, least_s * times))
         return wait_s * random.uniform(1, 1 + _JITTER)  # noqa: S311  no secret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ def check() -> None:
             "--shrink needs Pillow: pip install './client[shrink]', or leave it out",
             code="missing_extra",
         ) from error
+    # Of odd metadata and many pixels; what is wrong with a picture is for the server to say.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def load(path: str) -> Upload:
@@ -46,7 +49,7 @@ def load(path: str) -> Upload:
     try:
         original_bytes = Path(path).stat().st_size
         content = shrunk(path)
-    except (OSError, SyntaxError, ValueError):  # what Pillow raises for broken files
+    except Exception:  # noqa: BLE001  in a thread, and Pillow raises many kinds for broken files
         return read(path)
     if content is None or len(content) >= original_bytes:
         return read(path)
@@ -57,7 +60,8 @@ def shrunk(path: str) -> bytes | None:
     """Return the picture as a smaller JPEG; None where it is small enough.
 
     Raises:
-        OSError, SyntaxError, ValueError: Pillow cannot read it.
+        Exception: Pillow cannot read it; its decoders raise OSError, SyntaxError, ValueError,
+            TypeError, struct.error, zlib.error and others.
     """
     from PIL import Image  # noqa: PLC0415  an extra
 

@@ -13,8 +13,10 @@ import pytest
 from tests.faults.client.scoring import Scoring, assert_right, assert_rows, write_named
 from tests.faults.client.small_server import SmallServer
 from tests.faults.size import sized
+from tests.waiting import WAIT_S, wait_until
 
 PICTURES = 12
+MANY = 700  # more than are read ahead
 
 
 @pytest.fixture
@@ -83,6 +85,31 @@ def test_a_folder_that_changes(small: SmallServer, tmp_path: Path, paths: list[P
     paths[3].write_bytes(gone)  # only to compare
     assert_right(scoring.lines(), [*paths, *more])
     assert_rows(features, [*paths, *more])
+
+
+def test_a_folder_that_changes_while_it_is_scored(small: SmallServer, tmp_path: Path) -> None:
+    paths = write_named(tmp_path / "photos", MANY)
+    small.delay_s = 0.05
+    scoring = Scoring(small.url, paths[0].parent, tmp_path / "out.jsonl")
+    process = scoring.start()
+    wait_until(lambda: scoring.written() > 0)
+    paths[-1].unlink()
+    paths[-2].unlink()
+    paths[-2].mkdir()
+    paths[-3].write_bytes(b"another picture")
+    more = paths[0].with_name("00000a.jpg")
+    more.write_bytes(b"more")
+    process.communicate(timeout=WAIT_S)
+    assert process.returncode == 1
+    # What was there at the start is what is scored; a picture that has gone has its error.
+    *right, folder, gone = scoring.lines()
+    assert_right(right, paths[:-2])
+    assert [line["path"] for line in (folder, gone)] == [str(path) for path in paths[-2:]]
+    assert [line["error"]["code"] for line in (folder, gone)] == ["unreadable_file"] * 2
+    # What came is for the next run.
+    assert scoring.run().returncode == 1
+    assert_right([scoring.lines()[-1]], [more])
+    assert len(scoring.lines()) == MANY + 1
 
 
 def test_a_file_that_went_away_has_its_error(

@@ -99,6 +99,25 @@ def test_an_argument_that_leads_nowhere(name, server, folder, capsys):
     assert (bad.get("error") or good["error"])["code"] == "unreadable_file"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["score", "LONG", "--out", "a.jsonl"],
+        ["score", ".", "--out", "LONG/a.jsonl"],
+        ["score", ".", "--out", "a.jsonl", "--features", "LONG/a.npy"],
+        ["features", "a.jpg", "--out", "LONG/a.npy"],
+        ["evaluate", "LONG"],
+    ],
+)
+def test_a_name_longer_than_names_may_be_is_exit_code_2(command, server, capsys):
+    words = [word.replace("LONG", "x" * 300) for word in command]
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--json", "--server", server.url])
+    assert ended.value.code == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "bad_command_line"
+    assert server.requests == []
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
 @pytest.mark.parametrize("name", TAKING_PICTURES)
 def test_files_and_folders_that_may_not_be_read(name, server, folder, capsys):

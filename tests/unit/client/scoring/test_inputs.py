@@ -52,6 +52,32 @@ def test_a_list_of_lines(tmp_path: Path) -> None:
     assert named(listed) == ["a.jpg", os.fsdecode(b"caf\xe9.jpg"), "last.jpg"]
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\0"])
+def test_a_list_as_windows_editors_write_it(tmp_path: Path, end: bytes) -> None:
+    listed = tmp_path / "list"
+    listed.write_bytes(b"\xef\xbb\xbfa.jpg" + end + "grün.jpg".encode() + end)
+    assert named(listed) == ["a.jpg", "grün.jpg"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_list_in_utf16_is_refused(tmp_path: Path, encoding: str) -> None:
+    listed = tmp_path / "list"
+    listed.write_bytes("\ufeffa.jpg\r\nb.jpg\r\n".encode(encoding))
+    with pytest.raises(NothingToScore, match="save it as UTF-8"):
+        named(listed)
+
+
+def test_a_list_of_another_encoding_is_told_where_names_are_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows has it; elsewhere names are bytes, and any will do."""
+    monkeypatch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
+    listed = tmp_path / "list"
+    listed.write_bytes(b"a.jpg\ncaf\xe9.jpg\n")
+    with pytest.raises(NothingToScore, match=r"caf\\xe9\.jpg' in the list is not UTF-8"):
+        named(listed)
+
+
 def test_a_list_longer_than_a_piece(tmp_path: Path) -> None:
     paths = [f"folder/{number:06}.jpg" for number in range(9000)]
     listed = tmp_path / "list"

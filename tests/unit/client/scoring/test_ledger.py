@@ -19,6 +19,7 @@ from alexnet_client.scoring.scorer import Scored
 PATHS = ["a.jpg", "line\nbreak.jpg", os.fsdecode(b"caf\xe9.jpg"), "d.jpg"]
 GOOD = [line.of(path, Scored((Prediction("cat", 1, 0.5),))) for path in PATHS]
 PASSING = line.of_error(PATHS[1], Overloaded("too much", code="overloaded"))
+OPEN_FILES = Path("/proc/self/fd")
 FOR_GOOD = line.of_error(PATHS[2], BadPicture("no picture", code="undecodable_picture"))
 
 Open = Callable[[], Ledger]
@@ -66,8 +67,15 @@ def test_blocks_that_a_loss_of_power_left_unwritten_are_cut(file: Path, opened: 
         [GOOD[1], GOOD[0]],
         [*GOOD, GOOD[0]],
         [{"path": PATHS[0]}, GOOD[1]],
+        [{"path": PATHS[0], "error": "mine"}, GOOD[1]],
+        [{"path": PATHS[0], "error": {"code": "mine"}}, GOOD[1]],
+        [{"path": PATHS[0], "predictions": "mine"}, GOOD[1]],
+        [{"path": PATHS[0], "predictions": [{"label": "mine"}]}, GOOD[1]],
     ],
-    ids=["no line in the middle", "sorted", "longer", "neither labels nor error"],
+    ids=[
+        *("no line in the middle", "sorted", "longer", "neither labels nor error"),
+        *("error is text", "half an error", "labels are text", "half a label"),
+    ],
 )
 def test_a_file_that_somebody_changed_is_refused(
     file: Path, opened: Open, lines: list[dict[str, Any]]
@@ -98,6 +106,30 @@ def test_passing_errors_are_replaced_and_others_stay(file: Path, opened: Open) -
     with closing(opened()) as ledger:
         assert ledger.passing == {}
         assert ledger.tally.lines == 4
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="only Linux tells what is open")
+def test_nothing_takes_the_place_of_an_open_file(
+    file: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which Linux would let pass, and Windows refuses."""
+    replaced, really = [], Path.replace
+
+    def replace(part: Path, path: Path) -> None:
+        assert path.resolve() not in {one.resolve() for one in OPEN_FILES.iterdir()}
+        really(part, path)
+        replaced.append(path)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with closing(opened()) as ledger:
+        ledger.append([GOOD[0], PASSING])
+    with closing(opened()) as ledger:
+        ledger.replace({1: GOOD[1]})
+        ledger.merge()
+        ledger.append([FOR_GOOD])
+    assert replaced == [file]
+    expected = [GOOD[0], GOOD[1], FOR_GOOD]
+    assert file.read_bytes() == b"".join(map(line.encoded, expected))
 
 
 def test_killed_between_merge_and_tidying(file: Path, opened: Open) -> None:

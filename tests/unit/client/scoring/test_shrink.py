@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import random
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,9 @@ from PIL import Image
 from alexnet_client.scoring import shrink
 from alexnet_pixels.decode import decode
 from tests.photos import crops
+
+DAMAGES = 150
+HEAD_BYTES = 400  # where the headers and the metadata lie
 
 
 @pytest.fixture
@@ -66,6 +72,50 @@ def test_what_cannot_be_read_here_is_the_servers_to_judge(tmp_path: Path, conten
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
     assert shrink.load(str(path)).content == content
+
+
+def test_no_damage_ends_the_run(photo: Image.Image, tmp_path: Path) -> None:
+    """Pillow raises many kinds of errors; one that came through would cost all other pictures."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "maker"
+    exif.get_ifd(0x8769)[0x829A] = 0.5
+    chance = random.Random(3)
+    for suffix in ("jpg", "png", "webp"):
+        path = tmp_path / f"photo.{suffix}"
+        photo.save(path, exif=exif)
+        whole = path.read_bytes()
+        for _ in range(DAMAGES):
+            damaged = bytearray(whole)
+            for _ in range(chance.randrange(1, 4)):
+                damaged[chance.randrange(HEAD_BYTES)] = chance.randrange(256)
+            path.write_bytes(damaged[: chance.choice([len(whole), chance.randrange(len(whole))])])
+            upload = shrink.load(str(path))
+            assert upload.error is None
+            assert upload.content
+
+
+@pytest.mark.parametrize(
+    "kind", [struct.error, zlib.error, TypeError, AssertionError, NotImplementedError, EOFError]
+)
+def test_whatever_pillow_raises_is_the_servers_to_judge(
+    photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    path = tmp_path / "photo.jpg"
+    photo.save(path)
+
+    def broken(self: Image.Image) -> Image.Exif:
+        raise kind("broken")
+
+    monkeypatch.setattr(Image.Image, "getexif", broken)
+    assert shrink.load(str(path)).content == path.read_bytes()
+
+
+def test_pillow_writes_no_warnings_between_the_messages(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (9_500, 9_500)).save(path)
+    shrink.check()
+    assert shrink.load(str(path)).content == path.read_bytes()
 
 
 def test_what_is_small_stays_as_it_is(tmp_path: Path) -> None:
