@@ -11,13 +11,11 @@ the same disturbances; the medians of the rounds are compared.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +28,16 @@ from alexnet_server.call import Call
 from alexnet_server.engine import Inference
 from alexnet_server.engine.batching import Batch, BatchingEngine
 from alexnet_server.engine.local import LocalNetwork
-from benchmarks.towers import images_of, machine
+from benchmarks.arguments import add_out, parser_of
+from benchmarks.result import RESULTS, heading, keep, measured_on
+from benchmarks.towers import images_of
 
 Images = npt.NDArray[np.uint8]
 Ask = Callable[[Images], Inference]
 
 CLIENTS = (1, 8, 32)
 _PATIENCE_S = 60.0
-_RESULTS = Path(__file__).parent / "results" / "batching.json"
+_RESULTS = RESULTS / "batching.json"
 
 
 def main() -> None:
@@ -57,29 +57,22 @@ def main() -> None:
         rows.append(row | {"views_a_pass": round(statistics.mean(passes), 1)})
     engine.close()
     result = {
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("onnxruntime", "numpy")},
+        **measured_on("onnxruntime", "numpy"),
         "engine": network.describe(),
         "rounds": arguments.rounds,
         "seconds_a_round": arguments.seconds,
         "clients": rows,
     }
     sys.stdout.write(_text(result))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--rounds", type=int, default=9, help="of each number of clients (9)")
     parser.add_argument("--seconds", type=float, default=3.0, help="a round of each way (3)")
-    parser.add_argument("--out", type=Path, default=_RESULTS, help="the JSON file")
+    add_out(parser, _RESULTS)
     return parser.parse_args()
 
 
@@ -132,10 +125,8 @@ def _ask_at_once(ask: Ask, clients: int, seconds: float) -> tuple[float, list[fl
 
 
 def _text(result: dict[str, Any]) -> str:
-    machine, versions = result["machine"], result["versions"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        + ", ".join(f"{name} {number}" for name, number in versions.items()),
+        heading(result),
         "",
         f"{'clients':>7}  {'n':>6}  {'alone/s':>8}  {'shared/s':>8}  {'ratio':>6}  "
         f"{'alone ms':>8}  {'shared ms':>9}  {'ratio':>6}  {'p99 ms':>15}  views a pass",

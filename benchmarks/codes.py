@@ -18,13 +18,11 @@ learned from others, and 200 queries that are others again.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,14 +35,14 @@ from tqdm import tqdm
 from alexnet_training.autoencoder import learn_autoencoder
 from alexnet_training.code_graph import Codes, Values, in_metric
 from alexnet_training.itq import learn_itq
+from benchmarks.arguments import add_out, parser_of
 from benchmarks.features_like import STATISTICS, features_like
-from benchmarks.towers import machine
+from benchmarks.result import RESULTS, heading, keep, measured_on
 
 RANKED_AGAIN = (50, 100, 200, 500)
 _NEIGHBORS = 10
 _QUERIES = 200
 _TIMED = 15  # queries, one by one
-_RESULTS = Path(__file__).parent / "results"
 Rows = npt.NDArray[np.int64]
 
 
@@ -118,26 +116,19 @@ def main() -> None:
     faiss.omp_set_num_threads(arguments.threads)
     data = _like(arguments) if arguments.features is None else _photos(arguments)
     result = {
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("faiss-cpu", "numpy", "torch")},
+        **measured_on("faiss-cpu", "numpy", "torch"),
         "threads": arguments.threads,
         "metric": arguments.metric,
         "epochs": arguments.epochs,
         **_table(data, arguments.bits),
     }
     sys.stdout.write(_text(result))
-    out = arguments.out or _RESULTS / f"codes_{data.name}_{arguments.metric}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
+    out = arguments.out or RESULTS / f"codes_{data.name}_{arguments.metric}.json"
+    keep(result, out)
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--features", type=Path, help=".npy of photos' features")
     parser.add_argument("--pictures", type=int, default=100_000, help="without --features (100000)")
     parser.add_argument("--learned-from", type=int, default=10_000, help="others (10000)")
@@ -146,7 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bits", type=int, nargs="*", default=[256, 512, 1024], help="learned")
     parser.add_argument("--statistics", type=Path, default=STATISTICS, help="of features_like")
     parser.add_argument("--threads", type=int, default=1, help="(1)")
-    parser.add_argument("--out", type=Path, help="the JSON file")
+    add_out(parser, None)
     return parser.parse_args()
 
 
@@ -234,13 +225,8 @@ def _query_ms(code: Code, data: Data) -> float:
 
 
 def _text(result: dict[str, Any]) -> str:
-    machine = result["machine"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, {result['threads']} used, "
-        f"Python {machine['python']}, "
-        + ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    ]
-    lines += [
+        heading(result, f"{result['threads']} used"),
         "",
         f"{result['data']}, {result['metric']}: {result['pictures']:,} pictures, "
         f"{result['queries']:,} queries, learned from {result['learned_from']:,}",

@@ -25,7 +25,8 @@ from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
-from benchmarks.towers import machine
+from benchmarks.arguments import parser_of
+from benchmarks.result import machine
 
 Features = npt.NDArray[np.float32]
 _BATCH = 16
@@ -65,12 +66,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--photos", type=Path, default=Path("../shared/data"))
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--copies", type=int, default=300, help="photos that are copied (300)")

@@ -33,9 +33,11 @@ from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
+from benchmarks.arguments import parser_of
 from benchmarks.feature_statistics import Numbers, Values, difference, statistics, variance_shares
+from benchmarks.result import RESULTS
 
-STATISTICS = Path(__file__).parent / "results" / "features_like.json"
+STATISTICS = RESULTS / "features_like.json"
 CHUNK = 4_096  # features at a time: 64 MB
 _GROUPS = 64  # of units, ordered by how often they are active
 _DIMENSIONS = 256
@@ -192,12 +194,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--photos", type=Path, help="a folder of photos, and folders in it")
     source.add_argument("--features", type=Path, help="a .npy file, float32 [n, units]")

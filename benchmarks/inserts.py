@@ -9,13 +9,11 @@ Pictures of 4,096 float32 features and a thumbnail of 6 kB; each write returns o
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +25,14 @@ from alexnet_server.index.database import Database
 from alexnet_server.index.pictures import PictureIndex
 from alexnet_server.index.records import Binding, NewPicture
 from alexnet_server.index.writer import BATCH, Writer
-from benchmarks.towers import machine
+from benchmarks.arguments import parser_of
+from benchmarks.result import RESULTS, heading, keep, measured_on
 
 UNITS = 4096
 THUMBNAIL_BYTES = 6_000
 WRITERS = (1, 4, 16)
 AT_ONCE = (1, 64)
-_RESULTS = Path(__file__).parent / "results" / "inserts.json"
+_RESULTS = RESULTS / "inserts.json"
 
 
 def main() -> None:
@@ -48,13 +47,11 @@ def main() -> None:
         )
         rows.append({"writers": writers, "at_once": at_once, "each": one, "shared": shared})
     result = {
-        "machine": machine(),
-        "versions": {"apsw": version("apsw"), "numpy": version("numpy")},
+        **measured_on("apsw", "numpy"),
         "seconds": arguments.seconds,
         "rows": rows,
     }
-    _RESULTS.parent.mkdir(exist_ok=True)
-    _RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, _RESULTS)
     sys.stdout.write(_text(result))
 
 
@@ -99,10 +96,8 @@ def _write(index: PictureIndex, name: str, features: Values, is_over: threading.
 
 
 def _text(result: dict[str, Any]) -> str:
-    machine, versions = result["machine"], result["versions"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        + ", ".join(f"{name} {number}" for name, number in versions.items()),
+        heading(result),
         "",
         "pictures stored a second, each durable",
         f"{'writers':>7}  {'a write':>7}  {'commit each':>11}  {'shared':>7}",
@@ -115,9 +110,7 @@ def _text(result: dict[str, Any]) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each of twelve (default 4)")
     parser.add_argument("--folder", type=Path, help="whose disk is measured (default: temporary)")
     return parser.parse_args()

@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,8 @@ from tqdm import tqdm
 from alexnet_client import Client, FolderPicture, walk
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.repository import open_repository
-from benchmarks.towers import machine
+from benchmarks.arguments import add_out, parser_of
+from benchmarks.result import RESULTS, keep, measured_on
 from tests.running_server import clean_environment, command, running_server
 from tests.waiting import wait_until
 
@@ -40,7 +40,7 @@ _ADDED_AT_ONCE = 32
 _TIMEOUT_S = 120.0  # the machine may have other things to do
 _PATIENT = ("--request-timeout-s", "60")
 _OWN_DISTANCE = 1e-3  # at most, between a picture and itself
-_RESULTS = Path(__file__).parent / "results" / "lifecycle.json"
+_RESULTS = RESULTS / "lifecycle.json"
 
 
 @dataclass
@@ -88,26 +88,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alexnet-lifecycle-") as folder:
         _live(life, Path(folder), arguments)
     result = {
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("onnxruntime", "apsw", "faiss-cpu")},
+        **measured_on("onnxruntime", "apsw", "faiss-cpu"),
         "steps": life.steps,
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 all as it must be, 1 not, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__, "exit codes: 0 all as it must be, 1 not, 2 wrong arguments")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photos")
     parser.add_argument("--first", type=Path, default=Path("runs/clothing"), help="run folder")
     parser.add_argument("--second", type=Path, default=Path("runs/starter"), help="run folder")
     parser.add_argument("--deleted", default="shoes", help="label that is deleted (shoes)")
-    parser.add_argument("--out", type=Path, default=_RESULTS, help="the JSON file")
+    add_out(parser, _RESULTS)
     return parser.parse_args()
 
 

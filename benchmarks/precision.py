@@ -9,11 +9,9 @@ compared.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,11 @@ from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.precision import Precision
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
-from benchmarks.towers import BATCHES, images_of, machine, order, seconds
+from benchmarks.arguments import add_out, parser_of
+from benchmarks.result import RESULTS, keep, measured_on
+from benchmarks.towers import BATCHES, images_of, order, seconds
 
-_RESULTS = Path(__file__).parent / "results" / "precision.json"
+_RESULTS = RESULTS / "precision.json"
 _CALLS = {1: 6, 8: 2, 32: 1}
 
 
@@ -50,8 +50,7 @@ def main() -> None:
             losses[precision] = manifest["precision_loss"]
         rows = [_batch(engines, size, arguments.repeats) for size in BATCHES]
     result = {
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("onnxruntime", "numpy")},
+        **measured_on("onnxruntime", "numpy"),
         "loss": losses["int8"],
         "batches": rows,
     }
@@ -61,22 +60,16 @@ def main() -> None:
             f"batch {row['size']:>2}, n {row['n']}: fp32 {rates['fp32']:.0f}, int8 "
             f"{rates['int8']:.0f} pictures/s, {row['int8_over_fp32']:.2f}x\n"
         )
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("runs/clothing"))
     parser.add_argument("--calibration", type=Path, help="photos to calibrate int8 on")
     parser.add_argument("--pictures", type=Path, help="photos to measure the loss on")
     parser.add_argument("--repeats", type=int, default=15, help="rounds of each batch (15)")
-    parser.add_argument("--out", type=Path, default=_RESULTS, help="the JSON file")
+    add_out(parser, _RESULTS)
     return parser.parse_args()
 
 

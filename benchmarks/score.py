@@ -20,14 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.towers import machine
+from benchmarks.arguments import add_out, parser_of
+from benchmarks.result import RESULTS, keep, measured_on
 from tests.load.offered import Offering
 from tests.load.pictures import write_photos
 from tests.load.report import Report
@@ -38,15 +38,14 @@ PHOTOS = 32
 _LOOP_SECONDS = 10.0
 _STEP = 1.05
 _MAX_REFUSED = 0.01
-_RESULTS = Path(__file__).parent / "results" / "score.json"
+_RESULTS = RESULTS / "score.json"
 
 
 def main() -> None:
     """Measure, print the table and write it as JSON."""
     arguments = _arguments()
     result = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    result["machine"] = machine()
-    result["versions"] = {name: version(name) for name in ("httpx", "onnxruntime", "waitress")}
+    result |= measured_on("httpx", "onnxruntime", "waitress")
     with tempfile.TemporaryDirectory(prefix="alexnet-score-") as name:
         folder = Path(name)
         with running_server(arguments.repository, folder / "index.sqlite") as server:
@@ -55,21 +54,15 @@ def main() -> None:
             else:
                 result["rate"] = _rate(server, folder, arguments.seconds)
     sys.stdout.write(_text(result))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--seconds", type=float, default=60.0, help="of scoring, about (60)")
     parser.add_argument("--shrink", type=Path, metavar="FOLDER", help="measure --shrink instead")
-    parser.add_argument("--out", type=Path, default=_RESULTS, help="the JSON file")
+    add_out(parser, _RESULTS)
     return parser.parse_args()
 
 

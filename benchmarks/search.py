@@ -50,7 +50,9 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet_pixels.thumbnail import thumbnail
+from benchmarks.arguments import parser_of
 from benchmarks.features_like import STATISTICS, features_like
+from benchmarks.result import machine
 from benchmarks.searching.alone import Job
 from benchmarks.searching.engine import ENGINES
 from benchmarks.searching.features import (
@@ -64,7 +66,6 @@ from benchmarks.searching.features import (
 )
 from benchmarks.searching.load import forget
 from benchmarks.searching.table import table
-from benchmarks.towers import machine
 from tests.photos import crops
 
 MANY = 500_000
@@ -114,12 +115,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 1 no room on the disk, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__, "exit codes: 0 measured, 1 no room on the disk, 2 wrong arguments")
     parser.add_argument("--pictures", type=int, default=10_000, help="in the index (10000)")
     parser.add_argument(
         "--engines", type=_names, default=list(ENGINES), help="all, or some of " + ",".join(ENGINES)

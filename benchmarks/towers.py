@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,8 @@ from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.proof import LAYOUTS
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
+from benchmarks.arguments import add_out, parser_of
+from benchmarks.result import RESULTS, heading, keep, measured_on
 
 Engines = dict[str, LocalNetwork]
 Images = npt.NDArray[np.uint8]
@@ -44,7 +43,7 @@ _MEASURE_S = 0.1
 _SETTLE_S = 0.1
 _CALLING_S = 2.0
 _CALLING_ROUNDS = 5
-_RESULTS = Path(__file__).parent / "results" / "towers.json"
+_RESULTS = RESULTS / "towers.json"
 
 
 def main() -> None:
@@ -53,27 +52,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alexnet-towers-") as folder:
         engines = _engines(arguments.checkpoint, Path(folder))
         result = {
-            "machine": machine(),
-            "versions": {name: version(name) for name in ("onnxruntime", "numpy")},
+            **measured_on("onnxruntime", "numpy"),
             "layouts": {layout: engine.describe() for layout, engine in engines.items()},
             "batches": [_batch(engines, size, arguments.repeats) for size in BATCHES],
             "callers": [_callers(engines, count) for count in CALLERS],
         }
     sys.stdout.write(_text(result))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
-    assert __doc__ is not None
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 measured, 2 wrong arguments",
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("runs/clothing"))
     parser.add_argument("--repeats", type=int, default=15, help="rounds of each batch (15)")
-    parser.add_argument("--out", type=Path, default=_RESULTS, help="the JSON file")
+    add_out(parser, _RESULTS)
     return parser.parse_args()
 
 
@@ -176,28 +168,9 @@ def _busy_s() -> float:
     return busy - own.user - own.system
 
 
-def machine() -> dict[str, Any]:
-    """What it was measured on."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return {
-        "processor": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-    }
-
-
 def _text(result: dict[str, Any]) -> str:
-    machine, versions = result["machine"], result["versions"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        + ", ".join(f"{name} {number}" for name, number in versions.items()),
+        heading(result),
         "",
         f"{'batch':>7}  {'n':>3}  {'single ms':>9}  {'towers ms':>9}  {'towers/single':>13}  "
         f"{'fastest':>7}  others",

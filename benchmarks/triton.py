@@ -33,9 +33,10 @@ from alexnet_pixels.decode import decode
 from alexnet_pixels.views import views
 from alexnet_repository.repository import Repository, open_repository
 from alexnet_server.engine.local import LocalNetwork
+from benchmarks.result import RESULTS, keep, machine
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE / "results" / "triton.json"
+RESULT = RESULTS / "triton.json"
 ANALYZER = Path(sys.prefix, "perf_analyzer")
 CONCURRENCY = (1, 2, 4, 8)
 WINDOWS = 3
@@ -59,7 +60,7 @@ def main() -> None:
     peer = _peer(repository, pictures)
     best = max(run["pictures_per_s"] for run in runs)
     result = {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count()},
+        "machine": {"cpu": machine()["processor"], "cores": os.cpu_count()},
         "versions": versions | {"onnxruntime": version("onnxruntime")},
         "model": repository.manifest["model"] | {"layout": repository.manifest["layout"]},
         "pictures": len(pictures),
@@ -67,8 +68,7 @@ def main() -> None:
         "in_process_one_at_a_time": peer,
         "best_throughput_against_in_process": round(best / peer["pictures_per_s"], 3),
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    keep(result, RESULT)
     for run in (*runs, peer):
         sys.stdout.write(_line(run))
     sys.stdout.write(f"written to {RESULT}\n")
@@ -201,13 +201,6 @@ def _triton_version(address: str) -> str:
     with grpc.insecure_channel(address) as channel:
         triton = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         return str(triton.ServerMetadata(service_pb2.ServerMetadataRequest(), timeout=10).version)
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"
 
 
 def _line(run: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Straight to Triton: the server's answers where only a Triton runs.
 
-Needs the extra ``[triton]``: NVIDIA's client, and ``alexnet-server`` without extras (NumPy and
-Pillow), whose ``alexnet_pixels`` makes of a picture what the server makes of it.
+Needs the extra ``[triton]``, which brings NVIDIA's client and Pillow, and beside it ``./server``
+without extras, whose ``alexnet_pixels`` makes of a picture what the server makes of it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 import sys
 
 from alexnet_repository.errors import RepositoryError
-from alexnet_server import settings
+from alexnet_server import variables
 from alexnet_server.commands import maintain, move, reindex
 from alexnet_server.commands.flags import Verbs
 from alexnet_server.errors import ServerError
@@ -43,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "serve":
-            serve(settings.parse(options, os.environ))
+            serve(variables.parse(options, os.environ))
             return 0
-        code: int = options.run(options, settings.parse(options, os.environ))
+        code: int = options.run(options, variables.parse(options, os.environ))
     except (ServerError, RepositoryError, OSError) as error:
         print(f"alexnet-server: {error}", file=sys.stderr)
         return 1
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    settings.add_flags(
+    variables.add_flags(
         commands.add_parser("serve", help="listen until Ctrl-C or SIGTERM", allow_abbrev=False)
     )
     index = commands.add_parser(

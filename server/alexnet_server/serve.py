@@ -20,7 +20,7 @@ from alexnet_server.engine.triton import triton_engine
 from alexnet_server.following import Following, describe_index
 from alexnet_server.gauges import Gauges
 from alexnet_server.index.opening import Indexes
-from alexnet_server.listening import Listening, bind, end_when_told, stop_when_told, url_of
+from alexnet_server.listening import Listening, bind, url_of
 from alexnet_server.log_lines import LogWriter, logging_to_stderr
 from alexnet_server.memory import return_memory
 from alexnet_server.metrics import Metrics
@@ -28,6 +28,7 @@ from alexnet_server.operator import OperatorServer
 from alexnet_server.request_log import log_request
 from alexnet_server.served import Served
 from alexnet_server.settings import Settings
+from alexnet_server.signals import end_when_told, stop_when_told
 
 UNFINISHED = 3  # exit code: told to stop, and not all was answered in time
 

@@ -1,15 +1,12 @@
-"""What the operator chose: flags first, else ``ALEXNET_*``, else the default; parsed once."""
+"""What the operator chose, and its defaults; ``variables.py`` reads it."""
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import os
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from alexnet_pixels.limits import DEFAULT_LIMITS, PixelLimits
 from alexnet_server.errors import SettingsError
@@ -17,7 +14,6 @@ from alexnet_server.index.records import METRICS
 from alexnet_server.index.where import MAX_KEYS, is_key
 
 MIB = 1024 * 1024
-_PREFIX = "ALEXNET_"
 # A name or an address, [in brackets] for IPv6; gRPC would take a path or a scheme here as well.
 _TRITON = re.compile(r"triton://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
 # PREFIX begins the names of the collections: letters, digits and _, as Milvus asks.
@@ -31,11 +27,8 @@ _MOST_REQUESTS = 256
 _SPARE_THREADS = 32
 # A container with little memory may be on a machine of many cores.
 _MOST_DECODERS_UNASKED = 4
-# Read by the client, which may run in the same environment.
-_OF_THE_CLIENT = {"ALEXNET_SERVER", "ALEXNET_KEY"}
 # Read where the Milvus is asked; never a flag, which everybody on the machine can read.
 MILVUS_TOKEN = "ALEXNET_MILVUS_TOKEN"  # noqa: S105 (the name of a variable)
-_TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
 @dataclass(frozen=True)
@@ -192,48 +185,13 @@ class Settings:
         return f"{named[1]}:{named[2]}"
 
 
-def add_flags(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
-    """Give ``parser`` a flag for every setting, or for those of ``names``."""
-    for setting in _settable():
-        if names is not None and setting.name not in names:
-            continue
-        default = "none" if setting.default is None or setting.default is False else setting.default
-        given: dict[str, Any] = {"metavar": setting.name.upper()}
-        if _kind(setting) is bool:
-            given = {"action": "store_const", "const": "true"}
-        parser.add_argument(
-            f"--{setting.name.replace('_', '-')}",
-            help=f"{setting.metadata['help']}; ${_variable(setting)}, else {default}",
-            **given,
-        )
-
-
-def parse(flags: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
-    """Settings from parsed flags and an environment.
-
-    Raises SettingsError on an unknown ``ALEXNET_*`` variable or an ill-typed value.
-    """
-    known = {_variable(setting): setting for setting in _settable()}
-    unknown = sorted(
-        name
-        for name in environment
-        if name.startswith(_PREFIX) and name not in {*known, *_OF_THE_CLIENT, MILVUS_TOKEN}
-    )
-    if unknown:
-        raise SettingsError(f"unknown variable {unknown[0]}; known are {', '.join(sorted(known))}")
-    chosen: dict[str, Any] = {}
-    for variable, setting in known.items():
-        given = getattr(flags, setting.name, None)
-        text = environment.get(variable) if given is None else given
-        if text is not None:
-            chosen[setting.name] = _typed(setting.name, _kind(setting), text)
-    settings = Settings(**chosen)
+def require_valid(settings: Settings) -> None:
+    """Raises SettingsError on a value that no server can be started with."""
     _require_ranges(settings)
     _require_address(settings.trusted_proxy)
     if settings.metric not in METRICS:
         raise SettingsError(f"metric must be {' or '.join(METRICS)}, not {settings.metric!r}")
     _ = settings.index_path, settings.named_keys, settings.triton
-    return settings
 
 
 def _require_ranges(settings: Settings) -> None:
@@ -268,28 +226,3 @@ def _require_address(trusted_proxy: str | None) -> None:
         raise SettingsError(
             f"trusted_proxy must be the IP address of one proxy, not {trusted_proxy!r}"
         ) from error
-
-
-def _settable() -> list[Any]:
-    return [setting for setting in fields(Settings) if "help" in setting.metadata]
-
-
-def _variable(setting: Any) -> str:  # noqa: ANN401 (dataclasses.Field is generic in its value)
-    return f"{_PREFIX}{setting.name.upper()}"
-
-
-def _kind(setting: Any) -> type[Any]:  # noqa: ANN401
-    kind: type[Any] = setting.metadata.get("kind", type(setting.default))
-    return kind
-
-
-def _typed(name: str, kind: type[Any], text: str) -> Any:  # noqa: ANN401
-    if kind is bool:
-        if text.lower() not in _TRUTH:
-            raise SettingsError(f"{name} must be true or false, not {text!r}")
-        return _TRUTH[text.lower()]
-    try:
-        return kind(text)
-    except ValueError as error:
-        wanted = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{name} must be {wanted}, not {text!r}") from error

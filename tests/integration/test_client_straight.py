@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
 import pytest
-from tritonclient.grpc import service_pb2_grpc
 
 from alexnet_client import cli
+from tests.fakes.one_model import Model, served
 from tests.load.pictures import write_small
-from tests.triton.test_straight_changes import Model
 
 PICTURES = 5
 LIKELIEST = {"label": "a:b", "class_id": 0, "probability": 1.0}
@@ -30,12 +27,8 @@ def model() -> Model:
 
 @pytest.fixture
 def url(model: Model) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(model, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"grpc://127.0.0.1:{port}"
-    server.stop(None).wait()
+    with served(model) as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,61 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-import grpc
-import numpy as np
 import pytest
-from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from alexnet_client import errors
 from alexnet_client.picture import Upload
 from alexnet_client.results import ModelRef
 from alexnet_client.scoring.scorer import Scored
 from alexnet_client.triton_direct import TritonScorer
+from tests.fakes.one_model import Model, served
 from tests.triton.front import PNGS
 from tests.waiting import WAIT_S
 
 PICTURE = Upload("one.png", PNGS[0])
-
-
-@dataclass
-class Model(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Always sure of its first label."""
-
-    version: str = "1"
-    digest: str = "abc"
-    labels: tuple[str, ...] = ("a:b", "c")
-    probabilities: tuple[float, ...] = (1.0, 0.0)
-    features: str = "features"
-
-    def ModelMetadata(self, request, context) -> service_pb2.ModelMetadataResponse:
-        return service_pb2.ModelMetadataResponse(name="alexnet", versions=[self.version])
-
-    def ModelConfig(self, request, context) -> service_pb2.ModelConfigResponse:
-        made = service_pb2.ModelConfigResponse()
-        made.config.output.add(name=self.features, dims=[4096])
-        made.config.output.add(name="probabilities", dims=[len(self.probabilities)])
-        if self.digest:
-            made.config.parameters["digest"].string_value = self.digest
-        return made
-
-    def ModelInfer(self, request, context) -> service_pb2.ModelInferResponse:
-        if request.model_version != self.version:
-            context.abort(grpc.StatusCode.NOT_FOUND, "Request for unknown model: 'alexnet'")
-        made = service_pb2.ModelInferResponse(model_name="alexnet", model_version=self.version)
-        if "classification" in request.outputs[0].parameters:
-            entries = [f"0.5:{n}:{label}".encode() for n, label in enumerate(self.labels)]
-            made.outputs.add(name="probabilities", datatype="BYTES", shape=[1, len(entries)])
-            raw = b"".join(len(each).to_bytes(4, "little") + each for each in entries)
-        else:
-            rows = request.inputs[0].shape[0]
-            values = np.tile(np.float32(self.probabilities), (rows, 1))
-            made.outputs.add(name="probabilities", datatype="FP32", shape=values.shape)
-            raw = values.tobytes()
-        made.raw_output_contents.append(raw)
-        return made
 
 
 @pytest.fixture
@@ -68,12 +26,8 @@ def model() -> Model:
 
 @pytest.fixture
 def url(model: Model) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2))
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(model, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"grpc://127.0.0.1:{port}"
-    server.stop(None).wait()
+    with served(model) as url:
+        yield url
 
 
 def asked(url: str, ask: Callable[[TritonScorer], Awaitable[object]]) -> object:

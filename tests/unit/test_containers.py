@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from alexnet_server import settings
+from alexnet_server import variables
 from alexnet_server.listening import MAX_HEADER_BYTES, waitress_limit
 from alexnet_server.settings import MIB, Limits, Settings
 
@@ -55,8 +55,8 @@ def tmpfs_bytes(service: dict[str, Any]) -> int:
 
 def parsed(arguments: list[str], environment: dict[str, str]) -> Settings:
     parser = argparse.ArgumentParser()
-    settings.add_flags(parser)
-    return settings.parse(parser.parse_args(arguments), environment)
+    variables.add_flags(parser)
+    return variables.parse(parser.parse_args(arguments), environment)
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -12,7 +12,7 @@ import pytest
 from deploy.local_triton import start
 
 from alexnet_export import cli
-from alexnet_server import settings
+from alexnet_server import variables
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "triton.md").read_text()
@@ -59,9 +59,9 @@ def test_tritons_flags_are_those_the_local_one_is_tried_with() -> None:
 
 def test_the_servers_flags() -> None:
     parser = argparse.ArgumentParser()
-    settings.add_flags(parser)
+    variables.add_flags(parser)
     (arguments,) = commands("alexnet-server")
-    chosen = settings.parse(parser.parse_args(arguments[1:]), {})
+    chosen = variables.parse(parser.parse_args(arguments[1:]), {})
     assert chosen.engine == "triton://localhost:8001"
 
 

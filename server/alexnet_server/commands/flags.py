@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from alexnet_server import settings
+from alexnet_server import variables
 from alexnet_server.errors import SettingsError
 from alexnet_server.settings import Settings
 
@@ -26,7 +26,7 @@ def add_command(
     parser: argparse.ArgumentParser = verbs.add_parser(
         name, help=help_text, description=help_text, allow_abbrev=False
     )
-    settings.add_flags(parser, chosen)
+    variables.add_flags(parser, chosen)
     parser.set_defaults(run=run)
     return parser
 

@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from alexnet_server.errors import IndexMismatch, RequestError
 from alexnet_server.index.coder import Coder, load_coder
+from alexnet_server.index.findings import Fault, Findings
 from alexnet_server.index.inspected import (
     Found,
     Generation,
@@ -25,61 +25,10 @@ from alexnet_server.index.inspected import (
 )
 from alexnet_server.originals import Originals
 
-MOST_LISTED = 1_000  # faults with their ids; all are counted
 _MOST_COMPLAINTS = 100  # of SQLite
 # ONNX Runtime adds in another order for another number of rows: bits at their threshold may turn.
 _TURNED = {"onnx": 1 / 64}
 Progress = Callable[[int], object]  # is told pictures as they are done
-
-
-@dataclass(frozen=True)
-class Fault:
-    """``what``: pages, references, texts, features, thumbnail, unreadable, coder, code or original.
-
-    ``model_digest`` and ``id`` name the picture, where it is one's.
-    """
-
-    what: str
-    model_digest: str | None = None
-    id: str | None = None
-    detail: str | None = None
-
-    def as_json(self) -> dict[str, str]:
-        """What is known of it."""
-        named = {"model": self.model_digest, "id": self.id, "detail": self.detail}
-        return {"fault": self.what} | {key: said for key, said in named.items() if said is not None}
-
-
-@dataclass
-class Findings:
-    """What a check found.  ``faults`` are the first MOST_LISTED of them, ``counts`` counts all.
-
-    ``generations`` have their number of pictures; ``originals`` counts those ``missing`` (pictures
-    stored while none were kept have none) and those that are ``orphaned``.
-    """
-
-    generations: list[dict[str, Any]] = field(default_factory=list)
-    pictures: int = 0
-    faults: list[Fault] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    originals: dict[str, int] | None = None
-
-    def add(self, fault: Fault) -> None:
-        """Count a fault."""
-        self.counts[fault.what] += 1
-        if len(self.faults) < MOST_LISTED:
-            self.faults.append(fault)
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it, for people and programs."""
-        told: dict[str, Any] = {
-            "sound": not self.counts,
-            "pictures": self.pictures,
-            "generations": self.generations,
-            "faults": dict(self.counts),
-            "listed": [fault.as_json() for fault in self.faults],
-        }
-        return told if self.originals is None else told | {"originals": self.originals}
 
 
 def check(path: Path, originals: Path | None, progress: Progress = lambda _: None) -> Findings:

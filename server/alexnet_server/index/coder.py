@@ -7,7 +7,9 @@ training: a bit a unit.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,9 +17,11 @@ import numpy as np
 from alexnet_server.engine import Values
 from alexnet_server.errors import IndexMismatch
 from alexnet_server.index.blocks import Codes
+from alexnet_server.index.records import Binding
 from alexnet_server.index.rows import FEATURES, damaged
 
 _AT_ONCE = 1_024  # rows through a graph
+_log = logging.getLogger(__name__)
 
 
 class Coder(Protocol):
@@ -105,6 +109,23 @@ def fit_coder(metric: str, sample: Iterable[Values], units: int) -> Coder:
         total += chunk.sum(axis=0, dtype=np.float64)
         count += len(chunk)
     return MeanCoder((total / max(count, 1)).astype(np.float32))
+
+
+def coder_of(path: Path, binding: Binding) -> Coder | None:
+    """The coder of a graph file, None where it was made for features of another model or metric.
+
+    A server goes from one model to the next by itself, its flags do not.  Raises SettingsError
+    where the file cannot be read, IndexMismatch where its graph cannot be used here.
+    """
+    from alexnet_server.index.code_graph import code_notes, read_code_graph  # noqa: PLC0415 - ONNX
+
+    graph = read_code_graph(path)
+    notes = code_notes(graph)
+    made_for = (notes.get("model_digest") or binding.model_digest, notes.get("metric"))
+    if made_for not in ((binding.model_digest, binding.metric), (binding.model_digest, None)):
+        _log.warning("--codes %s is for %s, not for this model: not used", path, made_for)
+        return None
+    return GraphCoder(graph, binding.units)
 
 
 def load_coder(kind: str, units: int, parameters: bytes) -> Coder:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -39,8 +38,6 @@ from alexnet_server.index.records import (
 from alexnet_server.index.search import Search
 from alexnet_server.index.where import EVERYTHING, Where
 from alexnet_server.index.writer import Writer
-
-_PAGE_BYTES = 4 * 1024 * 1024  # of metadata; as Python objects it is several times as much
 
 
 def _always() -> None:
@@ -165,12 +162,9 @@ class PictureIndex:
     def page(self, after: str, limit: int, where: Where = EVERYTHING) -> Page:
         """As ``Index``."""
         self._enter()
-        text, values = conditions.sql(where, self._generation)
-        select = f"SELECT {rows.COLUMNS} FROM pictures WHERE {text} AND id > ? ORDER BY id"  # noqa: S608
+        bound = conditions.sql(where, self._generation)
         with self._database.reading() as connection:
-            with closing(connection.execute(select, (*values, after))) as found:
-                first = _first(limit, found)
-                is_last = next(found, None) is None
+            first, is_last = rows.following(connection, bound, after, limit)
             counted = self._counted(connection, where)
         pictures = tuple(map(rows.stored, first))
         return Page(pictures, None if is_last else pictures[-1].id, counted)
@@ -260,15 +254,3 @@ class PictureIndex:
         if found is None:
             raise PictureNotFound(f"no picture {picture_id!r} in the index")
         return found
-
-
-def _first(limit: int, found: Iterable[rows.Row]) -> list[rows.Row]:
-    """Up to ``limit`` rows of COLUMNS, and none after ``_PAGE_BYTES`` of metadata."""
-    first: list[rows.Row] = []
-    metadata_bytes = 0
-    for row in found:
-        first.append(row)
-        metadata_bytes += len(row[4].encode())
-        if len(first) == limit or metadata_bytes > _PAGE_BYTES:
-            break
-    return first

@@ -12,9 +12,10 @@ from typing import Any
 import apsw
 
 from alexnet_server.errors import StorageFailed
-from alexnet_server.index.checking import Findings, inspect
+from alexnet_server.index.checking import inspect
 from alexnet_server.index.database import Database
 from alexnet_server.index.file_copy import copy_pages, name_durably, remove
+from alexnet_server.index.findings import Findings
 from alexnet_server.index.inspected import (
     Found,
     Generation,

@@ -14,6 +14,7 @@ import numpy as np
 
 from alexnet_server.engine import Values
 from alexnet_server.errors import StorageFailed
+from alexnet_server.index.conditions import Bound
 from alexnet_server.index.records import Record, StoredPicture
 
 # SQL is put together from constant text alone; values are always bound.
@@ -26,6 +27,7 @@ _RECORD = (
     " WHERE generation = ? AND id > ? ORDER BY id LIMIT ?"
 )
 _RECORDS_BYTES = 16 * 1024 * 1024
+_PAGE_BYTES = 4 * 1024 * 1024  # of metadata; as Python objects it is several times as much
 Row = tuple[Any, ...]
 Blob = Literal["features", "thumbnail"]
 _log = logging.getLogger(__name__)
@@ -103,6 +105,26 @@ def blob(connection: apsw.Connection, column: Blob, key: int) -> bytes:
     ).fetchone()
     content, crc32 = found or (None, None)
     return sound(content, crc32, f"the {column} of picture {key}")
+
+
+def following(
+    connection: apsw.Connection, bound: Bound, after: str, limit: int
+) -> tuple[list[Row], bool]:
+    """COLUMNS after the id ``after``, in order of id, and whether they are the last that pass.
+
+    They are up to ``limit``, and none after 4 MiB of metadata; ``bound`` is of ``conditions.sql``.
+    """
+    text, values = bound
+    select = f"SELECT {COLUMNS} FROM pictures WHERE {text} AND id > ? ORDER BY id"  # noqa: S608
+    first: list[Row] = []
+    metadata_bytes = 0
+    with closing(connection.execute(select, (*values, after))) as found:
+        for row in found:
+            first.append(row)
+            metadata_bytes += len(row[4].encode())
+            if len(first) == limit or metadata_bytes > _PAGE_BYTES:
+                break
+        return first, next(found, None) is None
 
 
 def records(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +14,8 @@ from alexnet_server.engine import Values
 from alexnet_server.errors import StorageFailed
 from alexnet_server.index import Wanted, code_rows, conditions, rows
 from alexnet_server.index.blocks import Keys
-from alexnet_server.index.code_graph import code_notes, read_code_graph
 from alexnet_server.index.code_rows import Stage
-from alexnet_server.index.coder import Coder, GraphCoder
+from alexnet_server.index.coder import coder_of
 from alexnet_server.index.database import Database
 from alexnet_server.index.nearest import Candidates
 from alexnet_server.index.recoding import Recoding
@@ -30,7 +28,6 @@ from alexnet_server.index.writer import Writer
 
 EXACT_UP_TO = 5_000  # pictures, whose features are 80 MB
 AGAIN_AT = 50_000
-_log = logging.getLogger(__name__)
 
 
 def candidates_of(k: int, count: int) -> int:
@@ -66,7 +63,7 @@ class Search:
         self._generation = generation
         self._binding = binding
         self._exact_up_to = exact_up_to
-        self._wanted = None if codes is None else _coder_of(codes, binding)
+        self._wanted = None if codes is None else coder_of(codes, binding)
         self._stages = Stages(generation, binding.units)
         self._recoding = Recoding(
             self._stages,
@@ -211,20 +208,6 @@ class Search:
         """A picture's key, 0 where there is none."""
         found = rows.one(connection, self._generation, picture_id)
         return 0 if found is None else found[0]
-
-
-def _coder_of(path: Path, binding: Binding) -> Coder | None:
-    """The coder of a graph file, None where it was made for features of another model or metric.
-
-    A server goes from one model to the next by itself, its flags do not.
-    """
-    graph = read_code_graph(path)
-    notes = code_notes(graph)
-    made_for = (notes.get("model_digest") or binding.model_digest, notes.get("metric"))
-    if made_for not in ((binding.model_digest, binding.metric), (binding.model_digest, None)):
-        _log.warning("--codes %s is for %s, not for this model: not used", path, made_for)
-        return None
-    return GraphCoder(graph, binding.units)
 
 
 def _compare(

@@ -25,7 +25,7 @@ from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import VIEW_COUNTS
 from alexnet_repository.files import deployed
 from alexnet_server import parameters as server_parameters
-from alexnet_server import problem, settings
+from alexnet_server import problem, variables
 from alexnet_server.access import OPEN, READING
 from alexnet_server.app import create_app
 from alexnet_server.deployed import open_deployed
@@ -320,10 +320,10 @@ def test_the_page_has_the_limits_of_the_code():
 
 def test_the_page_has_every_setting():
     parser = argparse.ArgumentParser(add_help=False)
-    settings.add_flags(parser)
+    variables.add_flags(parser)
     table = rows(PAGE.split("## Settings")[1])
     assert set(table) == {flag for action in parser._actions for flag in action.option_strings}
-    for setting in settings._settable():
+    for setting in variables._settable():
         variable, default = table[f"--{setting.name.replace('_', '-')}"][:2]
         shown = "none" if setting.default is None or setting.default is False else setting.default
-        assert (variable, default) == (f"`{settings._variable(setting)}`", f"`{shown}`")
+        assert (variable, default) == (f"`{variables._variable(setting)}`", f"`{shown}`")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from alexnet_server.errors import SettingsError
-from alexnet_server.settings import Settings, add_flags, parse
+from alexnet_server.settings import Settings
+from alexnet_server.variables import add_flags, parse
 
 
 def parsed(*flags: str, **environment: str) -> Settings:

@@ -21,6 +21,8 @@ from alexnet_server.index.milvus.address import parse_address
 from alexnet_server.index.milvus.collection import Collection
 from alexnet_server.index.milvus.expression import both, expression, quoted
 from alexnet_server.index.milvus.merging import merge
+from alexnet_server.index.milvus.nearest import nearest
+from alexnet_server.index.milvus.pairs import pairs_of
 from alexnet_server.index.milvus.rows import (
     TEXTS,
     WHOLE,
@@ -32,7 +34,6 @@ from alexnet_server.index.milvus.rows import (
     stored,
     thumbnail,
 )
-from alexnet_server.index.nearest import distances
 from alexnet_server.index.records import (
     Binding,
     Deleted,
@@ -51,10 +52,6 @@ _MOST_BYTES = 16 * 1024 * 1024  # of one call; Milvus takes 64 MiB
 _PAGE_BYTES = 4 * 1024 * 1024  # of metadata
 _PAGE_ROWS = 256  # of 16 KiB of metadata at most
 _ID_ROWS = 10_000  # ids in one answer; Milvus gives 16,384
-# Milvus orders by distances of its own, which lie beside the true ones where features are close.
-_LEAST_ASKED = 50
-_FIRST_PAIRS = 16
-_MOST_PAIRS = 1_000  # of one picture
 
 
 class MilvusIndex:
@@ -174,7 +171,8 @@ class MilvusIndex:
             )
         require_wanted()
         others = "" if excluding is None else f"id != {quoted(excluding)}"
-        found = self._nearest(features, k, both(expression(where), others))
+        wanted = both(expression(where), others)
+        found = nearest(self._collection, self.binding.metric, features, k, wanted)
         require_wanted()
         limit = math.inf if max_distance is None else max_distance
         return [one for one in found if one.distance <= limit]
@@ -187,17 +185,15 @@ class MilvusIndex:
         require_wanted: Callable[[], None] = lambda: None,
     ) -> tuple[list[Pair], str | None]:
         """As Index.pairs; at most the 1,000 nearest of a picture."""
-        found: list[Pair] = []
-        last: str | None = None
-        rows = self._collection.after(after, min(limit, self._most_rows), ["id", "features"])
-        for one, features in zip(rows, matrix(rows), strict=True):
-            last = one["id"]
-            found += [
-                Pair(last, neighbor.id, neighbor.distance)
-                for neighbor in self._smaller(last, features, max_distance, require_wanted)
-            ]
-        is_last = last is None or not self._collection.after(last, 1, ["id"])
-        return found, None if is_last else last
+        most = min(limit, self._most_rows)
+        return pairs_of(
+            self._collection,
+            self.binding.metric,
+            after,
+            most,
+            max_distance=max_distance,
+            require_wanted=require_wanted,
+        )
 
     def describe(self) -> dict[str, Any]:
         """As Index.describe; a quantized index is told by its kind, ``fitted_on`` stays unknown."""
@@ -242,32 +238,3 @@ class MilvusIndex:
         if not found:
             raise PictureNotFound(f"no picture {picture_id!r} in the index")
         return found[0]
-
-    def _nearest(self, features: Values, k: int, wanted: str) -> list[Neighbor]:
-        """The ``k`` nearest of more than Milvus finds, by distances from their own features."""
-        rows = self._collection.nearest(
-            features, max(2 * k, _LEAST_ASKED), [*TEXTS, "features"], wanted
-        )
-        if not rows:
-            return []
-        exact = distances(matrix(rows), features, self.binding.metric)  # [n]
-        found = [(float(far), stored(one)) for far, one in zip(exact, rows, strict=True)]
-        found.sort(key=lambda one: (one[0], one[1].id))
-        return [Neighbor(one.id, far, one.label, one.metadata) for far, one in found[:k]]
-
-    def _smaller(
-        self,
-        picture_id: str,
-        features: Values,
-        max_distance: float,
-        require_wanted: Callable[[], None],
-    ) -> list[Neighbor]:
-        """The pictures of smaller ids that are at most ``max_distance`` away."""
-        k = _FIRST_PAIRS
-        while True:
-            require_wanted()
-            found = self._nearest(features, k, f"id < {quoted(picture_id)}")
-            near = [one for one in found if one.distance <= max_distance]
-            if len(near) < k or k == _MOST_PAIRS:
-                return near
-            k = min(4 * k, _MOST_PAIRS)

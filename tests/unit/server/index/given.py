@@ -14,6 +14,7 @@ from alexnet_server.index.records import Binding, NewPicture
 UNITS = 64
 BINDING = Binding("digest-one", UNITS)
 LATER = Binding("digest-two", UNITS)
+COUNT = 60  # pictures in a file that is written row by row
 
 
 def opened(path: Path, binding: Binding = BINDING, **how: Any) -> PictureIndex:

@@ -13,26 +13,14 @@ from alexnet_server.index.backup import back_up
 from alexnet_server.index.checking import check
 from alexnet_server.index.coder import MeanCoder
 from alexnet_server.index.records import Record
+from tests.unit.server.index.given import COUNT
 from tests.written_index import (
     BINDING,
     altered,
     flip_bit,
     leaf_pages,
     overwrite_page,
-    write_index,
 )
-
-COUNT = 60
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "index.sqlite"
-
-
-@pytest.fixture
-def records(path: Path) -> list[Record]:
-    return write_index(path, COUNT)
 
 
 def give_codes(path: Path, records: list[Record]) -> None:

@@ -45,11 +45,6 @@ def look(pictures: Sequence[bytes]) -> list[Looked]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "index.sqlite"
-
-
-@pytest.fixture
 def records(path: Path) -> list[Record]:
     return write_index(path, COUNT)
 

@@ -16,26 +16,14 @@ from alexnet_server.index.checking import check
 from alexnet_server.index.inspected import Found, open_file, pictures
 from alexnet_server.index.records import Record
 from alexnet_server.index.repairing import repair
+from tests.unit.server.index.given import COUNT
 from tests.written_index import (
     PAGE,
     altered,
     flip_bit,
     leaf_pages,
     overwrite_page,
-    write_index,
 )
-
-COUNT = 60
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "index.sqlite"
-
-
-@pytest.fixture
-def records(path: Path) -> list[Record]:
-    return write_index(path, COUNT)
 
 
 def stored(path: Path) -> list[tuple[object, bytes, bytes]]:

@@ -1,0 +1,57 @@
+"""``alexnet-train fit``: photos in folders -> a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from alexnet_training.commands.flags import Commands, add_command, add_photo_flags
+from alexnet_training.interrupt import deferred_interrupts
+from alexnet_training.recipe import Recipe, add_recipe_flags, recipe_from_flags
+
+
+def add(commands: Commands) -> None:
+    """Add the subcommand and its flags."""
+    parser = add_command(commands, "fit", _run, "photos in folders -> a checkpoint")
+    parser.add_argument(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="DATA/train/<class>/* and DATA/validation/<class>/*, or DATA/<class>/*, of which one "
+        "in five is kept for validation",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="start from these weights, with their mean image and scale; the classifier is new "
+        "where the classes differ",
+    )
+    parser.add_argument("--about", metavar="TEXT", help="one sentence on what the model knows")
+    add_photo_flags(parser)
+    add_recipe_flags(parser)
+
+
+def _run(options: argparse.Namespace) -> None:
+    recipe: Recipe = recipe_from_flags(options)
+    with deferred_interrupts(
+        f"stopped; {options.out} keeps the last whole epoch: the same command again goes on from it"
+    ) as between:
+        from alexnet_training.device import choose_device  # noqa: PLC0415
+        from alexnet_training.fit import Order, fit  # noqa: PLC0415
+
+        order = Order(
+            data=options.data,
+            out=options.out,
+            recipe=recipe,
+            device=choose_device(options.device),
+            start=options.start,
+            about=options.about,
+            strict=options.strict,
+        )
+        metrics = fit(order, between)
+    found = {name: metrics[name] for name in ("top1", "top5", "n", "digest")}
+    print(json.dumps({"checkpoint": str(options.out), **found}))
