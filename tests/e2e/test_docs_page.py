@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -16,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.visit import LIMIT_MS
 from tests.narrow_repository import deploy_narrow
 from tests.photos import crops
 from tests.running_server import RunningServer, running_server
@@ -25,8 +24,6 @@ from tests.waiting import WAIT_S
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-LIMIT_MS = 20_000
 DOCUMENT = json.loads(resources.files("alexnet_server").joinpath("openapi.json").read_text())
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
@@ -35,21 +32,6 @@ OPERATIONS = {
     if method != "parameters"
 }
 CODES = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        missing = "the page's tests need Debian's chromium: apt-get install chromium"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
-    expect.set_options(LIMIT_MS)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from alexnet_client import Client
-from tests.e2e.test_page import FLAGS, LIMIT_MS
+from tests.e2e.visit import LIMIT_MS, launched
 from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
@@ -69,17 +67,8 @@ def stored(server: RunningServer, photos: Path) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Every name ending in .test is this machine, as under DNS rebinding."""
-    path = shutil.which("chromium")
-    if path is None:
-        missing = "needs Debian's chromium: apt-get install chromium"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
-    rules = "--host-resolver-rules=MAP *.test 127.0.0.1"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=[*FLAGS, rules])
+    with launched("--host-resolver-rules=MAP *.test 127.0.0.1") as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -6,155 +6,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Route, expect
 
-from tests.running_server import RunningServer, running_server
+from tests.e2e.visit import Visit, has_neighbors, has_predictions, part
+from tests.running_server import running_server
 
 pytestmark = pytest.mark.browser
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-REFUSED = "Failed to load resource"  # how Chromium's console names any answer that is not 2xx
-LIMIT_MS = 20_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        missing = "the page's tests need Debian's chromium: apt-get install chromium"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
-    expect.set_options(LIMIT_MS)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def server(
-    towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    with running_server(towers_repository, tmp_path_factory.mktemp("page") / "index") as started:
-        yield started
-
-
-@dataclass
-class Visit:
-    """The page of one server, in a profile of its own, and what went wrong on it."""
-
-    page: Page
-    url: str
-    foreign: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.set_default_timeout(LIMIT_MS)
-        self.page.on("request", lambda request: self._see(request.url))
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _see(self, address: str) -> None:
-        if not address.startswith((f"{self.url}/", f"blob:{self.url}/")):
-            self.foreign.append(address)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            refused = message.text.startswith(REFUSED)
-            (self.refusals if refused else self.complaints).append(message.text)
-
-    def open(self, fragment: str = "") -> Page:
-        self.page.goto(f"{self.url}/{fragment}")
-        expect(self.page.locator("#facts")).to_be_visible()
-        return self.page
-
-    def get(self, path: str) -> dict:
-        return _answer(self.page.request.get(f"{self.url}/{path}"))
-
-    def send(self, path: str, picture: Path, **fields: str) -> dict:
-        parts = {"image": _part(picture), **fields}
-        return _answer(self.page.request.post(f"{self.url}/{path}", multipart=parts))
-
-    def empty_index(self) -> None:
-        ids = [image["id"] for image in self.get("images?limit=1000")["images"]]
-        _answer(self.page.request.post(f"{self.url}/images/delete", data={"ids": ids}))
-
-
-def _part(picture: Path) -> dict:
-    return {"name": picture.name, "mimeType": "image/jpeg", "buffer": picture.read_bytes()}
-
-
-def _answer(response) -> dict:
-    assert response.ok, response.text()
-    return response.json()
-
-
-@pytest.fixture
-def visit(browser: Browser, server: RunningServer) -> Iterator[Visit]:
-    """A visit to an empty index; at its end nothing may have left the server or complained."""
-    context = browser.new_context()
-    made = Visit(context.new_page(), server.url)
-    made.empty_index()
-    yield made
-    context.close()
-    assert made.foreign == []
-    assert made.complaints == []
-
-
-@pytest.fixture
-def pictures(photos: Path) -> list[Path]:
-    return sorted(path for path in photos.glob("*/*.jpg") if path.name != "broken.jpg")
-
-
-def percent(probability: float) -> str:
-    if 0 < probability < 0.001:
-        return "< 0.1 %"
-    return "> 99.9 %" if 0.999 < probability < 1 else f"{100 * probability:.1f} %"
-
-
-def has_predictions(page: Page, answer: dict) -> None:
-    """Wait until the bars are those of an answer of POST /classify."""
-    predictions = answer["results"][0]["predictions"]
-    rows = page.locator("#predictions li")
-    lines = [f"{one['label']}{percent(one['probability'])}" for one in predictions]
-    expect(rows).to_have_text(lines)
-    for row, one in zip(rows.all(), predictions, strict=True):
-        track, bar = (row.locator(at).bounding_box() for at in (".bar", ".bar span"))
-        # A bar is at least 2 px wide, so that a small share is still seen.
-        wanted = max(2.0, one["probability"] * track["width"])
-        assert bar["width"] == pytest.approx(wanted, abs=0.5)
-
-
-def has_neighbors(page: Page, neighbors: list[dict]) -> None:
-    """Wait until the grid is exactly these neighbours, in order, with their loaded thumbnails."""
-    links = page.locator("#neighbors a")
-    expect(links).to_have_text([f"{one['label']}{one['distance']:.2f}" for one in neighbors])
-    thumbnails = page.locator("#neighbors img")
-    for number, one in enumerate(neighbors):
-        expect(links.nth(number)).to_have_attribute("href", f"#images/{one['id']}")
-        source = f"images/{one['id']}/thumbnail"
-        expect(thumbnails.nth(number)).to_have_attribute("src", source)
-    page.wait_for_function(
-        "count => [...document.querySelectorAll('#neighbors img')]"
-        ".filter(one => one.complete && one.naturalWidth > 0).length === count",
-        arg=len(neighbors),
-    )
 
 
 def test_what_the_model_knows_is_shown(visit: Visit):
@@ -260,7 +121,7 @@ def test_a_picture_can_be_added_to_an_empty_index(visit: Visit, pictures: list[P
     expect(page.locator("#empty")).to_be_visible()
     expect(page.locator("#empty")).to_contain_text("The index holds no pictures yet.")
     expect(page.locator("#fill")).to_have_text(f"alexnet --server {visit.url} add path/to/folders")
-    page.get_by_label("Label").fill("my house")
+    page.get_by_label("Label, if you like").fill("my house")
     page.get_by_role("button", name="Add this picture to the index").click()
     expect(page.locator("#status")).to_have_text("Added to the index.")
     (stored,) = visit.get("images")["images"]
@@ -284,7 +145,7 @@ def test_a_label_is_text_whatever_it_holds(visit: Visit, pictures: list[Path]):
 
 def test_a_broken_picture_shows_the_servers_words(visit: Visit, photos: Path, pictures: list[Path]):
     broken = photos / "flower" / "broken.jpg"
-    reply = visit.page.request.post(f"{visit.url}/classify", multipart={"image": _part(broken)})
+    reply = visit.page.request.post(f"{visit.url}/classify", multipart={"image": part(broken)})
     assert not reply.ok
     page = visit.open()
     page.set_input_files("#file", pictures[0])
@@ -333,7 +194,6 @@ def test_the_second_picture_wins(visit: Visit, pictures: list[Path]):
     with page.expect_request(re.compile("/classify")) as first:
         page.set_input_files("#file", pictures[0])
     expect(page.locator("#status")).to_have_text("Working …")
-    expect(page.locator("main")).to_have_attribute("aria-busy", "true")
     with page.expect_event("requestfailed", lambda request: request == first.value):
         page.set_input_files("#file", pictures[1])
     has_predictions(page, visit.send("classify", pictures[1]))

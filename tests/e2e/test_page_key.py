@@ -11,14 +11,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from alexnet_client import Client
-from tests.e2e import test_page
+from tests.e2e.visit import Visit
 from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
 
-browser = test_page.browser
-pictures = test_page.pictures
 READ, WRITE, UNKNOWN = (
     hashlib.sha256(name).hexdigest() for name in (b"read", b"write", b"unknown")
 )
@@ -49,11 +47,11 @@ def stored(server: RunningServer, pictures: list[Path]) -> Iterator[Client]:
 
 
 @pytest.fixture
-def visit(browser: Browser, server: RunningServer) -> Iterator[test_page.Visit]:
+def visit(browser: Browser, server: RunningServer) -> Iterator[Visit]:
     """A visit; no request may name a key in its address, and none may go elsewhere."""
     context = browser.new_context()
     context.add_init_script(COUNT_BLOBS)
-    made = test_page.Visit(context.new_page(), server.url)
+    made = Visit(context.new_page(), server.url)
     addresses: list[str] = []
     made.page.on("request", lambda request: addresses.append(request.url))
     made.page.on("framenavigated", lambda frame: addresses.append(frame.url))
@@ -65,7 +63,7 @@ def visit(browser: Browser, server: RunningServer) -> Iterator[test_page.Visit]:
     assert made.complaints == []
 
 
-def arrive(visit: test_page.Visit, fragment: str = "") -> Page:
+def arrive(visit: Visit, fragment: str = "") -> Page:
     visit.page.goto(f"{visit.url}/{fragment}")
     expect(visit.page.get_by_role("dialog")).to_be_visible()
     return visit.page
@@ -85,7 +83,7 @@ def has_thumbnails(page: Page, count: int) -> None:
     )
 
 
-def test_a_key_is_asked_for_until_it_is_known(visit: test_page.Visit) -> None:
+def test_a_key_is_asked_for_until_it_is_known(visit: Visit) -> None:
     page = arrive(visit)
     dialog = page.get_by_role("dialog", name="This server asks for a key")
     expect(dialog).to_contain_text("Enter one that you were given.")
@@ -110,7 +108,7 @@ def test_a_key_is_asked_for_until_it_is_known(visit: test_page.Visit) -> None:
     assert page.url == f"{visit.url}/"
 
 
-def test_the_key_lasts_as_long_as_the_tab(visit: test_page.Visit) -> None:
+def test_the_key_lasts_as_long_as_the_tab(visit: Visit) -> None:
     page = arrive(visit)
     enter(page, READ)
     expect(page.locator("#facts")).to_be_visible()
@@ -122,7 +120,7 @@ def test_the_key_lasts_as_long_as_the_tab(visit: test_page.Visit) -> None:
     expect(other.get_by_role("dialog")).to_be_visible()
 
 
-def test_who_has_no_key_may_leave_the_dialog(visit: test_page.Visit) -> None:
+def test_who_has_no_key_may_leave_the_dialog(visit: Visit) -> None:
     page = arrive(visit)
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Use this key")).to_be_focused()
@@ -142,7 +140,7 @@ def test_who_has_no_key_may_leave_the_dialog(visit: test_page.Visit) -> None:
 
 
 def test_a_read_key_searches_and_a_write_key_adds(
-    visit: test_page.Visit, stored: Client, pictures: list[Path]
+    visit: Visit, stored: Client, pictures: list[Path]
 ) -> None:
     page = arrive(visit)
     enter(page, READ)
@@ -150,7 +148,7 @@ def test_a_read_key_searches_and_a_write_key_adds(
     page.set_input_files("#file", pictures[4])
     has_thumbnails(page, 4)
     expect(page.locator("#predictions li").first).to_be_visible()
-    page.get_by_label("Label").fill("mine")
+    page.get_by_label("Label, if you like").fill("mine")
     page.get_by_role("button", name="Add this picture to the index").click()
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("may classify and search, but not change the index")
@@ -163,7 +161,7 @@ def test_a_read_key_searches_and_a_write_key_adds(
     assert sorted(picture.label for picture in stored.list()) == ["a", "b", "c", "d", "mine"]
 
 
-def test_blobs_are_given_back(visit: test_page.Visit, stored: Client, pictures: list[Path]) -> None:
+def test_blobs_are_given_back(visit: Visit, stored: Client, pictures: list[Path]) -> None:
     page = arrive(visit)
     enter(page, READ)
     page.set_input_files("#file", pictures[0])
@@ -175,9 +173,7 @@ def test_blobs_are_given_back(visit: test_page.Visit, stored: Client, pictures: 
     page.wait_for_function("blobs.size <= 1")  # that of the picture on show
 
 
-def test_a_link_to_a_stored_picture_waits_for_the_key(
-    visit: test_page.Visit, stored: Client
-) -> None:
+def test_a_link_to_a_stored_picture_waits_for_the_key(visit: Visit, stored: Client) -> None:
     page = arrive(visit, "#images/2")
     enter(page, READ)
     expect(page.locator("#caption")).to_have_text("Stored picture: c")
@@ -186,9 +182,7 @@ def test_a_link_to_a_stored_picture_waits_for_the_key(
     assert page.url == f"{visit.url}/#images/2"
 
 
-def test_the_key_can_be_forgotten(
-    visit: test_page.Visit, stored: Client, pictures: list[Path]
-) -> None:
+def test_the_key_can_be_forgotten(visit: Visit, stored: Client, pictures: list[Path]) -> None:
     page = arrive(visit)
     expect(page.locator("#held")).to_be_hidden()
     enter(page, READ)
@@ -202,7 +196,7 @@ def test_the_key_can_be_forgotten(
 
 
 def test_an_exchanged_key_is_asked_for_again(
-    visit: test_page.Visit, stored: Client, pictures: list[Path]
+    visit: Visit, stored: Client, pictures: list[Path]
 ) -> None:
     """As when the operator takes the key out: the work goes on with the new one."""
     page = arrive(visit)
@@ -217,7 +211,7 @@ def test_an_exchanged_key_is_asked_for_again(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_dialog_fits_a_narrow_window(visit: test_page.Visit, scheme: str) -> None:
+def test_the_dialog_fits_a_narrow_window(visit: Visit, scheme: str) -> None:
     visit.page.set_viewport_size({"width": 320, "height": 480})
     visit.page.emulate_media(color_scheme=scheme)
     page = arrive(visit)

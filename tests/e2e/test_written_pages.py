@@ -20,12 +20,11 @@ from alexnet_client.evaluation_page import evaluation_page
 from alexnet_client.evaluation_retrieval import Found, Retrieval
 from alexnet_client.results import ModelCard, Prediction, StoredPicture
 from alexnet_client.thumbnail import image_source
-from tests.e2e import test_page
+from tests.e2e.axe import violations
 from tests.photos import crops
 
 pytestmark = pytest.mark.browser
 
-browser = test_page.browser
 LABELS = ("a class of a long name", "boot", "café <b>", "dress", "hat", "shirt")
 
 # The least contrast of any text with what is behind it (WCAG 2.2, 1.4.3: 4.5), by canvas because
@@ -178,3 +177,9 @@ def test_the_keyboard_reaches_all_that_scrolls_and_parts_have_names(shown: Page,
     for table in shown.locator("table").all():
         assert table.locator("caption").count() == 1
         assert table.locator("th:not([scope])").count() == 0
+
+
+def test_axe_finds_nothing(shown: Page, name: str) -> None:
+    assert violations(shown) == []
+    shown.set_viewport_size({"width": 1280, "height": 800})
+    assert violations(shown) == []

@@ -43,7 +43,7 @@ function parameters(given, reference) {
     "default" in one.schema ? String(one.schema.default) : one.required ? "needed" : "",
     one.description ?? "",
   ]);
-  const heads = ["parameter", "in", "values", "default", ""];
+  const heads = ["parameter", "in", "values", "default", "meaning"];
   return [element("h3", "Parameters"), table(heads, rows)];
 }
 
@@ -62,12 +62,13 @@ function content(reference, schema) {
   const rows = fieldsOf(reference, schema).map(({ name, said, isNeeded, description }) => [
     element("code", name),
     said,
-    isNeeded ? "needed" : "",
+    isNeeded ? "yes" : "",
     description,
   ]);
   if (!rows.length) return element("p", inWords(reference, schema));
   const { description = "" } = resolve(reference, schema);
-  return element("div", element("p", description), table(["field", "values", "", ""], rows));
+  const heads = ["field", "values", "needed", "meaning"];
+  return element("div", element("p", description), table(heads, rows));
 }
 
 function answers(reference, responses) {
