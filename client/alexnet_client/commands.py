@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet_client import exchange
+from alexnet_client import portions
 from alexnet_client.client import Client
-from alexnet_client.errors import BadPicture, Overloaded
+from alexnet_client.errors import BadPicture
 from alexnet_client.folder import FolderPicture, walk
 from alexnet_client.index_commands import filters
 from alexnet_client.names import printable
-from alexnet_client.progress import Progress
 from alexnet_client.report import (
     Report,
     card_lines,
@@ -126,31 +125,13 @@ def _answers(
     ask: Callable[[Sequence[FolderPicture]], list[R]],
     report: Report,
 ) -> Iterator[R]:
-    """Yield the good results; the report names and counts the others.
-
-    A server that stays overloaded through all repeats costs the pictures of one request; any
-    other failure of a request ends the command.
-    """
+    """Yield the good results; the report names and counts the others."""
     pictures = list(pictures_of(options.pictures, report))
-    report.progress = Progress(len(pictures))
-    report.progress.advance(0)
-    step = exchange.pictures_a_request(getattr(options, "views", None) or 1)
-    for start in range(0, len(pictures), step):
-        some = pictures[start : start + step]
-        try:
-            results = ask(some)
-        except Overloaded as error:
-            for picture in some:
-                report.fail(str(picture.path), error)
-            results = []
-        for result in results:
-            if result.error is not None:
-                report.fail(result.filename, result.error)
-                continue
-            if report.as_json:
-                report.results.append(result_json(result))
-            yield result
-        report.progress.advance(len(some))
+    views = getattr(options, "views", None) or 1
+    for _, result in portions.good(pictures, ask, report, views=views):
+        if report.as_json:
+            report.results.append(result_json(result))
+        yield result
 
 
 def pictures_of(arguments: Sequence[str], report: Report) -> Iterator[FolderPicture]:

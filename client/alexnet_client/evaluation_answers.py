@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet_client import portions
 from alexnet_client.client import Client
-from alexnet_client.errors import ClientError, Overloaded
+from alexnet_client.errors import ClientError
 from alexnet_client.evaluation import TOP
 from alexnet_client.folder import FolderPicture
-from alexnet_client.progress import Progress
 from alexnet_client.report import Report
-from alexnet_client.results import Classification, Features, PictureResult, Prediction
-
-R = TypeVar("R", bound=PictureResult)
-
-REQUEST_VIEWS = 16  # pictures times views: a slow server too answers that in its time
+from alexnet_client.results import Classification, Features, Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,62 +46,32 @@ def answered(
 ) -> Iterator[Answered]:
     """Yield the pictures that have all answers, in order; the report names and counts the others.
 
-    Of a server that stays overloaded through all repeats less is asked at a time, down to one
-    picture: which ones are left out must not depend on the load.
-
     Raises:
         ClientError: a request failed for any other reason, or the model was changed meanwhile.
     """
     digest = client.model().digest
-    report.progress = Progress(len(pictures))
-    report.progress.advance(0)
-    step = max(1, REQUEST_VIEWS // wanted.views)
-    ask = _asking(client, wanted)
-    for start in range(0, len(pictures), step):
-        some = pictures[start : start + step]
-        for picture, result in _good(some, ask, report):
-            if isinstance(result, Features):
-                yield Answered(picture, (), result.vector)
-                continue
-            if result.model is not None and result.model.digest != digest:
-                raise _changed(digest, result.model.digest)
-            yield Answered(picture, result.predictions, result.vector)
-        report.progress.advance(len(some))
+    found = portions.good(pictures, _asking(client, wanted), report, views=wanted.views)
+    for picture, result in found:
+        if isinstance(result, Features):
+            yield Answered(picture, (), result.vector)
+            continue
+        if result.model is not None and result.model.digest != digest:
+            raise _changed(digest, result.model.digest)
+        yield Answered(picture, result.predictions, result.vector)
     if (now := client.model().digest) != digest:
         raise _changed(digest, now)
 
 
-def _asking(
-    client: Client, wanted: Wanted
-) -> Callable[[list[str]], Sequence[Classification | Features]]:
+def _asking(client: Client, wanted: Wanted) -> portions.Ask[Classification | Features]:
     """One request for all that is wanted."""
-    if not wanted.labels:
-        return lambda paths: client.features_each(paths, views=wanted.views)
-    return lambda paths: client.classify(
-        paths, top_k=TOP, views=wanted.views, features=wanted.features
-    )
 
+    def ask(some: Sequence[FolderPicture]) -> Sequence[Classification | Features]:
+        paths = [str(picture.path) for picture in some]
+        if not wanted.labels:
+            return client.features_each(paths, views=wanted.views)
+        return client.classify(paths, top_k=TOP, views=wanted.views, features=wanted.features)
 
-def _good(
-    some: Sequence[FolderPicture],
-    ask: Callable[[list[str]], Sequence[R]],
-    report: Report,
-) -> Iterator[tuple[FolderPicture, R]]:
-    try:
-        results = ask([str(picture.path) for picture in some])
-    except Overloaded as error:
-        if len(some) == 1:
-            report.fail(str(some[0].path), error)
-            return
-        middle = len(some) // 2
-        yield from _good(some[:middle], ask, report)
-        yield from _good(some[middle:], ask, report)
-        return
-    for picture, result in zip(some, results, strict=True):
-        if result.error is not None:
-            report.fail(result.filename, result.error)
-        else:
-            yield picture, result
+    return ask
 
 
 def _changed(before: str, now: str) -> ClientError:

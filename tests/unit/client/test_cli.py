@@ -138,18 +138,34 @@ def test_a_refusing_server_is_exit_code_1(scripted, wire, photos, capsys):
     assert len(scripted.requests) == 1
 
 
-def test_overload_costs_a_request_and_not_the_command(scripted, wire, photos, capsys):
+def test_a_server_with_no_time_for_many_is_asked_for_fewer(scripted, wire, photos, capsys):
     def answer(request):
-        if len(request.form) == 64:
+        if len(request.form) > 3:
+            return wire.problem(503, "deadline_exceeded", retry_after="0")
+        return wire.labels_of(request)
+
+    scripted.answer = answer
+    pictures = [str(photos / "cat/1.jpg")] * 17
+    assert cli.main(["classify", *pictures, "--server", scripted.url]) == 0
+    assert capsys.readouterr().out.count("75.0 %") == 17
+    # Three tries of 16, of its halves and of theirs; what was answered is not asked again.
+    sizes = [len(request.form) for request in scripted.requests]
+    assert sizes == [*[16] * 3, *[*[8] * 3, *[*[4] * 3, 2, 2] * 2] * 2, 1]
+
+
+def test_one_picture_that_overloads_costs_that_picture(scripted, wire, photos, capsys):
+    def answer(request):
+        if any(content == b"dog" for _, _, content in request.form):
             return wire.problem(503, "overloaded", retry_after="0")
         return wire.labels_of(request)
 
     scripted.answer = answer
-    pictures = [str(photos / "cat/1.jpg")] * 65
+    (photos / "dog/2.jpg").write_bytes(b"dog")
+    pictures = [str(photos / name) for name in ("cat/1.jpg", "dog/2.jpg", "cat/1.jpg")]
     assert cli.main(["classify", *pictures, "--server", scripted.url]) == 1
     output = capsys.readouterr()
-    assert output.out.count("75.0 %") == 1
-    assert output.err.count("[overloaded]") == 64
+    assert output.out.count("75.0 %") == 2
+    assert output.err.count("[overloaded]") == 1
 
 
 def test_add_sends_labels_and_paths_of_the_folder(scripted, wire, photos, capsys):
@@ -176,13 +192,13 @@ def test_add_says_what_was_stored_before_the_server_went_away(scripted, wire, ph
         if len(scripted.requests) > 1:
             raise wire.DropConnection
         item = {"id": "a", "created": True, "label": None, "metadata": None}
-        return wire.as_json({"model": wire.MODEL, "results": [item] * 64})
+        return wire.as_json({"model": wire.MODEL, "results": [item] * len(request.values("image"))})
 
     scripted.answer = answer
-    pictures = [str(photos / "cat/1.jpg")] * 70
+    pictures = [str(photos / "cat/1.jpg")] * 20
     assert cli.main(["add", *pictures, "--server", scripted.url]) == 3
     output = capsys.readouterr()
-    assert output.out == "64 added, 0 already there, 0 failed\n"
+    assert output.out == "16 added, 0 already there, 0 failed\n"
     assert "broke before the answer" in output.err
 
 

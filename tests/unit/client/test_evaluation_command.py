@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from alexnet_client import cli, evaluation_page
-from alexnet_client.evaluation_answers import REQUEST_VIEWS
+from alexnet_client.portions import PORTION_VIEWS
 
 CLASSES = ["boot", "café", "hat"]
 CARD = {
@@ -201,11 +201,11 @@ def test_a_model_that_changes_meanwhile_is_refused(server, wire, folder, capsys,
 
 def test_requests_are_small_enough_for_a_slow_server(server, tmp_path):
     (tmp_path / "hat").mkdir()
-    for number in range(REQUEST_VIEWS + 1):
+    for number in range(PORTION_VIEWS + 1):
         (tmp_path / "hat" / f"{number}.jpg").write_bytes(b"hat")
     assert evaluate(server, tmp_path, "--no-retrieval") == 0
     sizes = [len(one.form) for one in server.requests if one.path == "/classify"]
-    assert sizes == [REQUEST_VIEWS, 1]
+    assert sizes == [PORTION_VIEWS, 1]
 
 
 @pytest.fixture
