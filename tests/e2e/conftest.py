@@ -6,23 +6,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.e2e.visit import Visit, launched
+from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as started:
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="module")
-def server(
-    towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    with running_server(towers_repository, tmp_path_factory.mktemp("page") / "index") as started:
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with launched(playwright) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow network, which no test changes."""
+    return deploy_narrow(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="session")
+def server(repository: Path) -> Iterator[RunningServer]:
+    with running_server(repository, repository.parent / "index") as started:
         yield started
 
 

@@ -17,7 +17,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.visit import LIMIT_MS
-from tests.narrow_repository import deploy_narrow
 from tests.photos import crops
 from tests.running_server import RunningServer, running_server
 from tests.waiting import WAIT_S
@@ -35,9 +34,9 @@ CODES = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["code"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("docs")
-    with running_server(deploy_narrow(folder), folder / "index.sqlite") as started:
+    with running_server(repository, folder / "index.sqlite") as started:
         yield started
 
 

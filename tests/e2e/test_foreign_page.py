@@ -8,11 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Playwright
 
 from alexnet_client import Client
 from tests.e2e.visit import LIMIT_MS, launched
-from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
@@ -51,9 +50,8 @@ READ_WITH_CORS = """async (url) => {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("foreign-page")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(repository, tmp_path_factory.mktemp("foreign-page") / "index") as started:
         yield started
 
 
@@ -65,9 +63,9 @@ def stored(server: RunningServer, photos: Path) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     """Every name ending in .test is this machine, as under DNS rebinding."""
-    with launched("--host-resolver-rules=MAP *.test 127.0.0.1") as started:
+    with launched(playwright, "--host-resolver-rules=MAP *.test 127.0.0.1") as started:
         yield started
 
 

@@ -220,10 +220,10 @@ def test_a_narrow_window_needs_no_sideways_scrolling(
 
 
 def test_a_starter_model_and_an_unusable_index_are_named(
-    browser: Browser, towers_repository: Path, pictures: list[Path], tmp_path: Path
+    browser: Browser, repository: Path, pictures: list[Path], tmp_path: Path
 ):
     root = tmp_path / "model_repository"
-    shutil.copytree(towers_repository, root, copy_function=os.link)
+    shutil.copytree(repository, root, copy_function=os.link)
     manifest = root / "alexnet" / "manifest.json"
     described = json.loads(manifest.read_text()) | {
         "about": "The starter model, for trying things out.",

@@ -9,19 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.visit import Visit, launched
-from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
 
 KEY = "0123456789abcdef" * 4
 LABELS = ("building", "flower", "building", "flower")
-# 1280 pixels magnified twice are 640, and four times 320 (WCAG 1.4.10).
-SIGHTS = {1280: "light", 640: "light", 320: "dark"}
+# 1280 pixels magnified four times are 320 (WCAG 1.4.10).
+SIGHTS = {1280: "light", 320: "dark"}
 
 # Live regions that a screen reader does not know of before there is something to say.
 UNKNOWN = """() => [...document.querySelectorAll("[role=status], [role=alert]")]
@@ -32,20 +31,9 @@ Walk = Callable[[Visit, list[Path]], None]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(playwright: Playwright) -> Iterator[Browser]:
     camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    with launched(*camera) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deploy_narrow(tmp_path_factory.mktemp("page-access"))
-
-
-@pytest.fixture(scope="module")
-def server(repository: Path) -> Iterator[RunningServer]:
-    with running_server(repository, repository.parent / "index") as started:
+    with launched(playwright, *camera) as started:
         yield started
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from alexnet_client.folder import walk
 from tests.e2e.adding import begin, choose, ended, held, held_up, labels, requests_of
 from tests.e2e.visit import Visit, has_neighbors, has_predictions
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
+from tests.running_server import running_server
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deploy_narrow(tmp_path_factory.mktemp("page-adding"))
-
-
-@pytest.fixture(scope="module")
-def server(repository: Path) -> Iterator[RunningServer]:
-    with running_server(repository, repository.parent / "index") as started:
-        yield started
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 from alexnet_client import Client
 from tests.e2e.adding import STORED, begin, choose, ended, held, held_up, requests_of
 from tests.e2e.visit import Visit, has_predictions
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
+from tests.running_server import running_server
 
 READ, WRITE = (hashlib.sha256(name).hexdigest() for name in (b"read", b"write"))
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deploy_narrow(tmp_path_factory.mktemp("page-adding-on"))
-
-
-@pytest.fixture(scope="module")
-def server(repository: Path) -> Iterator[RunningServer]:
-    with running_server(repository, repository.parent / "index") as started:
-        yield started
 
 
 def refused(status: int, code: str, **headers: str) -> dict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -11,19 +10,10 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.visit import Visit, has_neighbors, has_predictions
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
 
 ODD = '50 % off & more? #1/2 <b>b</b> "é" 🙂 a+b=c'
 SEARCHED = re.compile(r"/search\?|/similar\?")
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-filter")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 @pytest.fixture

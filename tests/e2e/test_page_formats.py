@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,18 +11,9 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.given_and_sent import give, keep_sent_files, sent_file
 from tests.e2e.visit import Visit, has_predictions
-from tests.narrow_repository import deploy_narrow
 from tests.photos import crops
-from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-formats")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 @pytest.fixture
@@ -74,6 +64,7 @@ def test_a_converted_picture_is_the_same_to_the_model(visit: Visit, page: Page, 
 
 def test_a_converted_picture_can_be_added(visit: Visit, page: Page):
     give(page, "mine.bmp", encoded(photo(), "BMP"))
+    expect(page.locator("#status")).to_contain_text("Answered")
     page.locator("#add button[type=submit]").click()
     expect(page.locator("#pictures")).to_have_text("1 picture")
     assert sent_file(page, "images").type == "image/png"

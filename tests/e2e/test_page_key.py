@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from alexnet_client import Client
 from tests.e2e.visit import Visit
-from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
@@ -29,11 +28,11 @@ COUNT_BLOBS = """
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("page-key")
     keys = folder / "keys"
     keys.write_text(f"read {READ}\nwrite {WRITE}\n")
-    with running_server(deploy_narrow(folder), folder / "index", "--keys", str(keys)) as started:
+    with running_server(repository, folder / "index", "--keys", str(keys)) as started:
         yield started
 
 

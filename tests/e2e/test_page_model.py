@@ -14,22 +14,14 @@ from playwright.sync_api import Browser, Page, expect
 
 from alexnet_export.deploy import Deployment, deploy
 from tests.e2e.visit import Visit
-from tests.narrow_repository import deploy_narrow
 from tests.random_checkpoint import NARROW, write_random_checkpoint
-from tests.running_server import RunningServer, running_server
+from tests.running_server import running_server
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
 TWO_DEVICES = ("cuda:0", "cuda:1")
 NO_TRITON = ("--engine", "triton://127.0.0.1:1")  # /model is answered without it
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-model")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.given_and_sent import keep_sent_files, sent_file
 from tests.e2e.visit import Visit, has_predictions, launched
-from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 TWO_CAMERAS = "--use-fake-device-for-media-stream=device-count=2"
@@ -35,18 +34,25 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("page-photo")
     # Not for this machine alone, so that it may be asked for under another name.
-    with running_server(deploy_narrow(folder), folder / "index", "--insecure") as started:
+    with running_server(repository, folder / "index", "--insecure") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """On a computer with two cameras."""
+    with launched(playwright, TWO_CAMERAS) as started:
         yield started
 
 
 @contextmanager
-def visiting(url: str, *flags: str, **context) -> Iterator[Page]:
-    """The page, opened in a browser of its own; at the end nothing may have complained."""
-    with launched(*flags) as browser:
-        visit = Visit(browser.new_context(**context).new_page(), url)
+def visiting(browser: Browser, url: str, **options) -> Iterator[Page]:
+    """The page, in a profile of its own; at the end nothing may have complained."""
+    with browser.new_context(**options) as context:
+        visit = Visit(context.new_page(), url)
         visit.page.add_init_script(STREAMS)
         keep_sent_files(visit.page)
         yield visit.open()
@@ -54,9 +60,9 @@ def visiting(url: str, *flags: str, **context) -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(server: RunningServer) -> Iterator[Page]:
-    """On a computer with two cameras, which the page may use."""
-    with visiting(server.url, TWO_CAMERAS, permissions=["camera"]) as opened:
+def page(browser: Browser, server: RunningServer) -> Iterator[Page]:
+    """The page, which may use the cameras."""
+    with visiting(browser, server.url, permissions=["camera"]) as opened:
         yield opened
 
 
@@ -178,8 +184,8 @@ def test_the_dialog_can_be_used_by_everybody(page: Page, scheme: str):
     assert violations(page) == []
 
 
-def test_a_refused_camera_is_named_and_can_be_tried_again(server: RunningServer):
-    with visiting(server.url, TWO_CAMERAS, permissions=[]) as page:
+def test_a_refused_camera_is_named_and_can_be_tried_again(browser: Browser, server: RunningServer):
+    with visiting(browser, server.url, permissions=[]) as page:
         page.locator("#take").click()
         alert = page.get_by_role("alert")
         expect(alert).to_contain_text("The camera is not allowed")
@@ -194,9 +200,12 @@ def test_a_refused_camera_is_named_and_can_be_tried_again(server: RunningServer)
         has_stopped(page)
 
 
-def test_without_a_camera_the_page_says_so(server: RunningServer):
+def test_without_a_camera_the_page_says_so(playwright: Playwright, server: RunningServer):
     none = "--use-fake-device-for-media-stream=device-count=0"
-    with visiting(server.url, none, permissions=["camera"]) as page:
+    with (
+        launched(playwright, none) as browser,
+        visiting(browser, server.url, permissions=["camera"]) as page,
+    ):
         page.locator("#take").click()
         expect(page.get_by_role("alert")).to_contain_text("No camera was found")
         expect(page.locator("#camera")).to_be_hidden()
@@ -225,17 +234,25 @@ def elsewhere(server: RunningServer) -> tuple[str, str]:
     return f"http://camera.test:{server.port}", "--host-resolver-rules=MAP camera.test 127.0.0.1"
 
 
-def test_over_plain_http_a_computer_offers_no_camera(server: RunningServer):
+def test_over_plain_http_a_computer_offers_no_camera(playwright: Playwright, server: RunningServer):
     url, leading = elsewhere(server)
-    with visiting(url, TWO_CAMERAS, leading) as page:
+    with (
+        launched(playwright, TWO_CAMERAS, leading) as browser,
+        visiting(browser, url) as page,
+    ):
         assert page.evaluate("navigator.mediaDevices === undefined")
         expect(page.locator("#take")).to_be_hidden()
         expect(page.get_by_text("Choose a picture")).to_be_visible()
 
 
-def test_a_phone_uses_its_own_camera_everywhere(server: RunningServer, pictures: list[Path]):
+def test_a_phone_uses_its_own_camera_everywhere(
+    playwright: Playwright, server: RunningServer, pictures: list[Path]
+):
     url, leading = elsewhere(server)
-    with visiting(url, CAPTURE, leading, **PHONE) as page:
+    with (
+        launched(playwright, CAPTURE, leading) as browser,
+        visiting(browser, url, **PHONE) as page,
+    ):
         with page.expect_file_chooser() as asked:
             page.get_by_role("button", name="Take a photo").tap()
         asker = asked.value.element

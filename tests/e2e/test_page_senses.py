@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.visit import Visit, has_neighbors, has_predictions
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
 
@@ -40,13 +37,6 @@ LISTEN = """
         }
     }).observe(document, { childList: true, characterData: true, subtree: true });
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-senses")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 @pytest.fixture
@@ -142,7 +132,7 @@ def test_links_and_drawings_say_where_they_lead(stored: Visit, pictures: list[Pa
     levels = page.locator("h1, h2, h3").evaluate_all(
         "all => all.filter((one) => one.checkVisibility()).map((one) => Number(one.tagName[1]))"
     )
-    assert levels == [1, 2, 2, 3, 3, 2, 2]
+    assert levels == [1, 2, 2, 2, 3, 3, 2]
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])

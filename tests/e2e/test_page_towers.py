@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.visit import Visit, has_predictions
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
 
 ASKED = re.compile(r"/towers\?")  # and not the module towers.js
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-towers")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 def test_both_towers_are_drawn(visit: Visit, pictures: list[Path]) -> None:

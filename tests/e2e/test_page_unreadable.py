@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.given_and_sent import give, keep_sent_files
 from tests.e2e.visit import Visit
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
 
 pytestmark = pytest.mark.browser
 
@@ -41,13 +38,6 @@ HEADS = {
     "HEIF": box("mif1", "miaf"),
     "RAW": box("crx ", "isom"),
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-unreadable")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 @pytest.fixture

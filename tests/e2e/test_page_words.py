@@ -5,27 +5,17 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.visit import Visit
-from tests.narrow_repository import deploy_narrow
-from tests.running_server import RunningServer, running_server
 
 # The first opens the dialog for a key (test_page_key.py), the second nobody hears.
 UNHEARD = ("key_missing", "client_gone")
 CLASSIFIED = re.compile(r"/classify\?")
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("page-words")
-    with running_server(deploy_narrow(folder), folder / "index") as started:
-        yield started
 
 
 def statuses() -> dict[str, int]:

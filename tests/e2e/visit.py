@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 
 FLAGS = [
     "--no-sandbox",
@@ -26,7 +26,7 @@ LIMIT_MS = 20_000
 
 
 @contextmanager
-def launched(*flags: str) -> Iterator[Browser]:
+def launched(playwright: Playwright, *flags: str) -> Iterator[Browser]:
     """Debian's Chromium; without it the test is skipped, and fails where CI is set."""
     path = shutil.which("chromium")
     if path is None:
@@ -35,10 +35,9 @@ def launched(*flags: str) -> Iterator[Browser]:
             pytest.fail(missing)
         pytest.skip(missing)
     expect.set_options(LIMIT_MS)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
-        yield started
-        started.close()
+    started = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+    yield started
+    started.close()
 
 
 @dataclass
