@@ -51,7 +51,7 @@ triton: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/e2e tests/triton tests/gpu
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/e2e tests/triton tests/gpu
 
 # The fault tests of the server in full, where `make test` takes a sample. In the order of their
 # names, because by far the longest (tests/faults/api) is then not the last to begin.

@@ -13,13 +13,14 @@ from tests.narrow_repository import deploy_narrow
 from tests.running_server import RunningServer, running_server
 
 
-@pytest.fixture(scope="session")
+# No longer than a module: while it lasts an event loop runs in this thread, and others need theirs.
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     with launched(playwright) as started:
         yield started
