@@ -21,7 +21,7 @@ from alexnet_server.index.blocks import ROWS, Blocks, Codes, Keys
 from alexnet_server.index.coder import Coder, load_coder
 from alexnet_server.index.rows import damaged
 
-_SPANS = 32  # enough that no thread is left with a long one
+_SPANS = 64  # enough that no thread is left with a long one
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def touch(connection: apsw.Connection, number: int, first: int, last: int) -> No
         "SELECT count(*) FROM codes WHERE coder = ? AND picture BETWEEN ? AND ?",
         (number, first, last),
     ).fetchall()
+    connection.pragma("shrink_memory")  # what the system has now, the connection need not keep
 
 
 def begin(connection: apsw.Connection, generation: int, coder: Coder, fitted_on: int) -> int:

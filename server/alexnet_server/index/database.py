@@ -24,6 +24,9 @@ from alexnet_server.index.migration import migrate
 APPLICATION_ID = 0x414C584E  # "ALXN", in the file's header
 SCHEMA_VERSION = 2
 CHECKPOINT_PAGES = 4_000  # 16 MB of log, then the writer copies it into the file
+# What one commit of many pictures writes fits in; else SQLite writes some pages twice, and reads
+# the indexes' pages again for each picture.
+_WRITER_CACHE_KIB = 64 * 1024
 _BUSY_TIMEOUT_MS = 5_000
 _TRUNCATE_MS = 100  # that the writer stands still so that readers end
 _RETRY_S = 0.02
@@ -179,6 +182,7 @@ class Database:
             if index_keys is not None:
                 self._index(index_keys)
         self._use_wal(until_s)
+        self.writer.pragma("cache_size", -_WRITER_CACHE_KIB)
         self.writer.set_busy_timeout(0)  # not before: without WAL readers hold a commit up
         self.writer.wal_autocheckpoint(CHECKPOINT_PAGES)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from typing import Any, cast
 import apsw
 
 from alexnet_server.engine import Values
-from alexnet_server.errors import PictureNotFound
+from alexnet_server.errors import PictureNotFound, StorageFailed
 from alexnet_server.index import MOST_DELETED, Wanted, conditions, rows
 from alexnet_server.index.changes import Changes, Done
 from alexnet_server.index.database import Database
@@ -30,6 +31,7 @@ from alexnet_server.index.records import (
     NewPicture,
     Page,
     Pair,
+    Placed,
     Record,
     Repeat,
     StoredPicture,
@@ -85,12 +87,13 @@ class PictureIndex:
     ) -> list[Upserted]:
         """As ``Index``."""
         change = partial(self._changes.upsert, entries=entries)
-        return cast("list[Upserted]", self._write(change, len(entries), wait_s))
+        return cast("list[Upserted]", self._write(change, len(entries), wait_s, entries))
 
     def restore(self, records: Sequence[Record], wait_s: float = math.inf) -> int:
         """As ``Index``."""
         change = partial(self._changes.restore, records=records)
-        return int(self._write(change, len(records), wait_s))
+        stored = [record.picture for record in records]
+        return int(self._write(change, len(records), wait_s, stored))
 
     def delete(self, ids: Sequence[str], wait_s: float = math.inf) -> int:
         """As ``Index``."""
@@ -105,8 +108,17 @@ class PictureIndex:
         change = partial(self._changes.delete_where, where=where, limit=limit)
         return cast("Deleted", self._write(change, limit, wait_s))
 
-    def _write(self, change: Callable[[apsw.Connection], Done], weight: int, wait_s: float) -> Any:  # noqa: ANN401 (what the change is for)
+    def _write(
+        self,
+        change: Callable[[apsw.Connection], Done],
+        weight: int,
+        wait_s: float,
+        stored: Sequence[Placed] = (),
+    ) -> Any:  # noqa: ANN401 (what the change is for)
+        """``stored`` is what the writer will have to find in the indexes; here, others can too."""
         self._enter(writes=True)
+        with suppress(StorageFailed), self._database.reading() as connection:
+            rows.touch(connection, self._generation, stored)
         return self._writer.write(change, self._applied, weight=weight, wait_s=wait_s).result
 
     def _applied(self, done: Done) -> None:
@@ -143,9 +155,8 @@ class PictureIndex:
 
     def stored_contents(self, digests: Sequence[str]) -> set[str]:
         """As ``Index``."""
-        select = "SELECT EXISTS (SELECT 1 FROM pictures WHERE content_sha256 = ?)"
         with self._database.reading() as connection:
-            return {one for one in set(digests) if connection.execute(select, (one,)).get}
+            return rows.contents(connection, digests)
 
     def count(self, where: Where = EVERYTHING) -> int:
         """As ``Index``."""

@@ -72,6 +72,9 @@ class StoredPicture:
         }
 
 
+Placed = NewPicture | Repeat | StoredPicture  # has an id, and a digest of its content
+
+
 @dataclass(frozen=True)
 class Record:
     """A stored picture with its blobs: ``thumbnail`` JPEG bytes, ``features`` float32 [units]."""

@@ -15,7 +15,7 @@ import numpy as np
 from alexnet_server.engine import Values
 from alexnet_server.errors import StorageFailed
 from alexnet_server.index.conditions import Bound
-from alexnet_server.index.records import Record, StoredPicture
+from alexnet_server.index.records import Placed, Record, StoredPicture
 
 # SQL is put together from constant text alone; values are always bound.
 COLUMNS = "id, content_sha256, content_bytes, label, metadata, created_at, crc32"
@@ -88,6 +88,24 @@ def known(
     select = f"SELECT picture, {COLUMNS} FROM pictures WHERE generation = ? AND id IN carray(?)"  # noqa: S608
     with closing(connection.execute(select, (generation, apsw.carray(tuple(ids))))) as found:
         return {row[0]: (int(key), row) for key, *row in found}
+
+
+def contents(connection: apsw.Connection, digests: Sequence[str]) -> set[str]:
+    """Those of the ``content_sha256`` given that a picture has."""
+    if not digests:
+        return set()
+    select = "SELECT DISTINCT content_sha256 FROM pictures WHERE content_sha256 IN carray(?)"
+    with closing(connection.execute(select, (apsw.carray(tuple(digests)),))) as found:
+        return {digest for (digest,) in found}
+
+
+def touch(connection: apsw.Connection, generation: int, pictures: Sequence[Placed]) -> None:
+    """Have the system read the pages of the indexes where these ids and digests stand.
+
+    Digests stand all over an index: the one thread that writes would wait for the disk at each.
+    """
+    known(connection, generation, [one.id for one in pictures])
+    contents(connection, [one.content_sha256 for one in pictures])
 
 
 def last_key(connection: apsw.Connection) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet_server.index.blocks import Block, Codes, Keys, heads_of, places
+from alexnet_server.index.cores import Cores
 
 # So many times as many as are wanted go on from the comparison of heads to that of whole codes.
 HEADS = 8
@@ -25,14 +25,15 @@ _NOTHING: Found = (np.empty(0, np.int64), np.empty(0, np.int32))
 
 
 class Scan:
-    """Threads that compare codes with FAISS, each a part of the blocks.
+    """Threads that compare codes with FAISS, each a part of the blocks, as ``cores`` lets them.
 
     FAISS itself splits one query over no threads: its loop runs over queries.  It computes all
     distances, and those up to the r-th are taken here: its heaps took longer than the distances.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads or len(os.sched_getaffinity(0))
+    def __init__(self, cores: Cores) -> None:
+        self._cores = cores
+        self.threads = cores.count
         self._pool = ThreadPoolExecutor(self.threads, "scan", initializer=_use_one_thread)
 
     def nearest(
@@ -56,7 +57,12 @@ class Scan:
 
     def each(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """What ``work`` makes of each of ``parts``, on these threads; raises what it raises."""
-        return list(self._pool.map(work, parts))
+
+        def one(part: T) -> R:
+            with self._cores.one():
+                return work(part)
+
+        return list(self._pool.map(one, parts))
 
     def close(self) -> None:
         """End the threads."""

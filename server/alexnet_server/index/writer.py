@@ -20,11 +20,13 @@ from typing import Any, TypeVar, cast
 import apsw
 
 from alexnet_server.errors import StorageFailed
+from alexnet_server.index.cores import Cores
 from alexnet_server.index.database import Database
 
 BATCH = 1_024  # pictures in one commit
 # SQLite begins its log anew when nobody reads; beside searches without a pause it never would.
-LOG_BYTES = 64 * 1024 * 1024
+# Each try costs up to 100 ms beside them, so there are few.
+LOG_BYTES = 256 * 1024 * 1024
 _WAIT_S = 2.0  # for writers here and in other processes together: less than a request has
 _TRY_S = 0.2  # until it is seen whether anybody still waits
 _ERASE_S = 0.5  # after the reply; with what SQLite takes for it, less than 1 s
@@ -41,10 +43,14 @@ class _Write:
 
 
 class Writer:
-    """Writes for all threads; the only one that uses ``Database.writer``."""
+    """Writes for all threads; the only one that uses ``Database.writer``.
+
+    ``cores`` are those that it shares with scans.
+    """
 
     def __init__(self, database: Database, *, batch: int = BATCH) -> None:
         """``batch`` is the most pictures in one commit; a larger write has one of its own."""
+        self.cores = Cores()
         self._database = database
         self._batch = batch
         self._waiting: deque[_Write] = deque()
@@ -98,7 +104,10 @@ class Writer:
 
     def _run(self) -> None:
         while self._wait():
-            self._commit()
+            with self.cores.writing():
+                while self._waiting:  # without the lock: what it misses, the next round sees
+                    self._commit()
+                    self._erase()
             self._erase()
         self._erase(at_once=True)
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from alexnet_server.index.blocks import Blocks
+from alexnet_server.index.cores import Cores
 from alexnet_server.index.pictures import PictureIndex
 from alexnet_server.index.records import Neighbor
 from alexnet_server.index.scan import Scan
@@ -200,7 +201,7 @@ def scan_beside_changes(blocks: Blocks, seconds: float) -> int:
     """
     keys = np.arange(1, 60_001)
     blocks.append(keys, codes_of(keys))
-    end, scans, scan = itertools.count(60_001, 50), itertools.count(), Scan()
+    end, scans, scan = itertools.count(60_001, 50), itertools.count(), Scan(Cores())
     random = np.random.default_rng(9)
 
     def append() -> None:

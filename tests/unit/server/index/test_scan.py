@@ -11,6 +11,7 @@ import pytest
 
 import alexnet_server.index
 from alexnet_server.index.blocks import HEAD_BYTES, Blocks
+from alexnet_server.index.cores import Cores
 from alexnet_server.index.scan import Scan
 
 CODE_BYTES = 16
@@ -18,7 +19,7 @@ CODE_BYTES = 16
 
 @pytest.fixture(scope="module")
 def scan() -> Iterator[Scan]:
-    opened = Scan(2)
+    opened = Scan(Cores(2))
     yield opened
     opened.close()
 
