@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from PIL import Image
 
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.layers import ALEXNET2012, DIALECTS
+from tests.made_once import made_once
 from tests.photos import crops
 from tests.random_checkpoint import CLASSES, NARROW, write_random_checkpoint
 from tests.running_server import running_server
@@ -30,33 +32,38 @@ class Serving:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of the whole network."""
-    folder = tmp_path_factory.mktemp("run")
-    write_random_checkpoint(ALEXNET2012, folder)
-    return folder
+    return made_once(
+        tmp_path_factory, "whole_run", lambda folder: write_random_checkpoint(ALEXNET2012, folder)
+    )
 
 
 @pytest.fixture
-def narrow_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A run folder of a narrow network, for what does not depend on size."""
+def narrow_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run folder of a narrow network, for what does not depend on size; the test's own."""
     monkeypatch.setitem(DIALECTS, NARROW.name, NARROW)
-    folder = tmp_path / "narrow"
-    folder.mkdir()
-    write_random_checkpoint(NARROW, folder)
-    return folder
+    made = made_once(
+        tmp_path_factory, "narrow_run", lambda folder: write_random_checkpoint(NARROW, folder)
+    )
+    return shutil.copytree(made, tmp_path / "narrow")
 
 
 @pytest.fixture(scope="session")
 def towers_repository(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("towers") / "model_repository"
-    deploy(checkpoint, Deployment(root))
-    return root
+    return _deployed(checkpoint, "towers", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def single_repository(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("single") / "model_repository"
-    deploy(checkpoint, Deployment(root, layout="single"))
-    return root
+    return _deployed(checkpoint, "single", tmp_path_factory)
+
+
+def _deployed(checkpoint: Path, layout: str, factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        deploy(checkpoint, Deployment(folder / "model_repository", layout=layout))
+
+    return made_once(factory, f"whole_{layout}", make) / "model_repository"
 
 
 @pytest.fixture(scope="session")

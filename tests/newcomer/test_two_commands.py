@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.running_server import clean_environment
+from tests.newcomer.make_serve import ROOT, Made, make_serve
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-START_LIMIT_S = 900
 CURL = re.compile(r"```sh\n(curl [^\n]+)\n```(?:\n+```json\n(.+?)\n```)?", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Made:
-    url: str
-    messages: str
-    folder: Path
-
-
-def make_serve(folder: Path, *words: str) -> Iterator[Made]:
-    """Run `make serve` with everything it writes below ``folder``, until it listens."""
-    places = (f"{name.upper()}={folder / name}" for name in ("repository", "runs", "digits"))
-    process = subprocess.Popen(
-        ["make", "serve", "PORT=0", f"INDEX={folder / 'index.sqlite'}", *places, *words],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**clean_environment(), "MAKEFLAGS": ""},
-        start_new_session=True,
-    )
-    messages: list[str] = []
-    listening = threading.Event()
-
-    def listen() -> None:
-        for line in process.stderr:
-            messages.append(line)
-            if line.startswith("serving"):
-                listening.set()
-        listening.set()
-
-    reader = threading.Thread(target=listen)
-    reader.start()
-    try:
-        listening.wait(START_LIMIT_S)
-        text = "".join(messages)
-        found = re.search(r"^serving +(http://\S+)", text, re.MULTILINE)
-        assert found, text
-        yield Made(found[1], text, folder)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
-        reader.join()
-        process.stderr.close()
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +84,14 @@ def test_a_second_start_trains_nothing(starter: Made) -> None:
         assert httpx.get(f"{made.url}/readyz").status_code == 200
 
 
-def test_own_folders_and_own_checkpoint(photos: Path, tmp_path: Path) -> None:
-    """DATA= trains on class folders, CHECKPOINT= serves what came of it elsewhere."""
-    for made in make_serve(tmp_path, f"DATA={photos}", "FIT=--epochs 1 --batch-size 2"):
-        assert "broken.jpg" in made.messages
-        model = httpx.get(f"{made.url}/model").json()
-        assert model["classes"] == ["building", "flower"]
-    other = tmp_path / "other"
-    for made in make_serve(other, f"CHECKPOINT={tmp_path / 'runs' / photos.name}"):
-        assert httpx.get(f"{made.url}/model").json()["digest"] == model["digest"]
+def test_a_public_network_without_the_internet(starter: Made) -> None:
+    """What is deployed is served instead, and the terminal says which file to put where."""
+    downloads = starter.folder / "downloads"
+    nobody = "http://127.0.0.1:9"
+    closed = {"HTTPS_PROXY": nobody, "https_proxy": nobody, "NO_PROXY": "", "no_proxy": ""}
+    words = ("MODEL=torchvision", f"DOWNLOADS={downloads}")
+    for made in make_serve(starter.folder, *words, **closed):
+        assert str(downloads / "alexnet-owt-7be5be79.pth") in made.messages
+        assert "The network is closed: serving what is deployed instead of MODEL" in made.messages
+        assert "training the starter" not in made.messages
+        assert httpx.get(f"{made.url}/model").json()["classes"] == list("0123456789")
