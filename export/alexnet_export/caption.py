@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from alexnet_export.dataflow import Value
 from alexnet_export.layer_share import LayerShare
-from alexnet_export.layers import Convolution
+from alexnet_export.layers import Convolution, FullyConnected
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -16,8 +16,8 @@ class Caption:
     """One layer in words; what it does not have is empty.
 
     ``operation`` is "11x11/4" (side and stride of the kernels), ``size`` "48 maps" (of two towers
-    side by side "2x48 maps"), ``side`` "55x55", ``behind`` "norm, pool 3x3/2" and ``pooled``
-    "27x27", the side after pooling.
+    side by side "2x48 maps"; "48+2 maps" where 2 of the other tower's are computed again), ``side``
+    "55x55", ``behind`` "norm, pool 3x3/2" and ``pooled`` "27x27", the side after pooling.
     """
 
     name: str
@@ -33,16 +33,20 @@ def caption(share: LayerShare) -> Caption:
     layer, count = share.layer, share.activation[0]
     if layer is None:
         return Caption(share.name, "softmax", f"{count} classes", "", "", "")
-    if not isinstance(layer, Convolution):
+    if isinstance(layer, FullyConnected):
         return Caption(share.name, "", f"{count} units", "", "", "")
+    operation, behind = "", []
+    if isinstance(layer, Convolution):
+        operation = _kernel(layer.kernel, layer.stride)
+        behind = ["norm"] if layer.norm else []
     groups = f"{share.groups}{TIMES}" if share.groups > 1 else ""
-    behind = ["norm"] if layer.norm else []
+    again = f"+{share.again}" if share.again else ""
     if layer.pool:
         behind.append(f"pool {_kernel(layer.pool.kernel, layer.pool.stride)}")
     return Caption(
         name=share.name,
-        operation=_kernel(layer.kernel, layer.stride),
-        size=f"{groups}{count // share.groups} maps",
+        operation=operation,
+        size=f"{groups}{count // share.groups}{again} maps",
         side=size(share.activation[1:]),
         behind=", ".join(behind),
         pooled=size(share.output[1:]) if layer.pool else "",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alexnet_export.border import maps_beside
 from alexnet_export.errors import DeployError
-from alexnet_export.layers import DIALECTS, Convolution, Dialect, Layer, shapes
-from alexnet_export.stages import classifier_stage_name, stages
+from alexnet_export.layers import DIALECTS, Convolution, Dialect
+from alexnet_export.stages import Work, classifier_stage_name, sizes, stages
 from alexnet_repository.repository import Repository
 
 
@@ -15,14 +16,16 @@ class LayerShare:
     """What one part computes of a layer; ``layer`` is None for the classifier.
 
     ``activation`` and ``output`` are (maps, height, width) or (units,), before and after pooling;
-    ``groups`` is the number of towers that a part computes side by side, apart from each other.
+    ``groups`` is the number of towers that a part computes side by side, apart from each other;
+    ``again`` that of the other tower's maps which a part computes again, for its own norm.
     """
 
     name: str
-    layer: Layer | None
+    layer: Work | None
     activation: tuple[int, ...]
     output: tuple[int, ...]
     groups: int = 1
+    again: int = 0
 
 
 # By a model's name: its tower (None where it computes whole layers) and its layers.
@@ -42,14 +45,12 @@ def layer_shares(repository: Repository) -> Shares:
             f"{', '.join(DIALECTS)}"
         )
     classes = len(repository.classes)
-    groups = stages(dialect)
     if manifest.get("layout") == "single":
-        layers = tuple(layer for stage in groups for layer in stage.layers)
-        whole = _shares_of(dialect, classes, layers, None)
+        whole = _shares_of(dialect, classes, dialect.layers, None)
         return {step.model: (None, whole) for step in repository.steps()}
     found: Shares = {
         f"{stage.name}_tower{tower}": (tower, _shares_of(dialect, classes, stage.layers, tower))
-        for stage in groups
+        for stage in stages(dialect)
         for tower in range(dialect.towers)
     }
     found[classifier_stage_name(dialect)] = (None, _shares_of(dialect, classes, (), None))
@@ -57,22 +58,22 @@ def layer_shares(repository: Repository) -> Shares:
 
 
 def _shares_of(
-    dialect: Dialect, classes: int, layers: tuple[Layer, ...], tower: int | None
+    dialect: Dialect, classes: int, layers: tuple[Work, ...], tower: int | None
 ) -> tuple[LayerShare, ...]:
     """The layers as one tower computes them, or whole and with the classifier."""
-    by_name = {shape.name: shape for shape in shapes(dialect, classes)}
     parts = 1 if tower is None else dialect.towers
     found = []
     for layer in layers:
-        shape = by_name[layer.name]
+        activation, output = sizes(dialect, layer)
         is_grouped = tower is None and _is_local(layer)
         found.append(
             LayerShare(
                 name=layer.name,
                 layer=layer,
-                activation=(shape.activation[0] // parts, *shape.activation[1:]),
-                output=(shape.output[0] // parts, *shape.output[1:]),
+                activation=(activation[0] // parts, *activation[1:]),
+                output=(output[0] // parts, *output[1:]),
                 groups=dialect.towers if is_grouped else 1,
+                again=0 if tower is None else _again(layer, dialect.towers, tower),
             )
         )
     if tower is None:
@@ -80,5 +81,9 @@ def _shares_of(
     return tuple(found)
 
 
-def _is_local(layer: Layer) -> bool:
+def _is_local(layer: Work) -> bool:
     return isinstance(layer, Convolution) and layer.connection == "local"
+
+
+def _again(layer: Work, towers: int, tower: int) -> int:
+    return len(maps_beside(layer, towers, tower)) if isinstance(layer, Convolution) else 0

@@ -7,46 +7,54 @@ so a grouped checkpoint and a pair of towers are two views of the same tensors.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Connection = Literal["local", "full"]
+Reach = Literal["tower", "both"]
+Sides = tuple[int, int, int, int]  # (top, left, bottom, right), pixels
 
 
 @dataclass(frozen=True)
 class Norm:
     """Local response normalization, ``b = a / (k + alpha/size * sum(a**2)) ** beta``.
 
-    ``alpha`` is in the terms of PyTorch, Caffe and ONNX, which divide it by ``size``.
+    ``alpha`` is in the terms of PyTorch, Caffe and ONNX, which divide it by ``size``.  ``reach``
+    says whether the window ends at the tower's last map (the paper's two GPUs) or crosses into the
+    other tower (one device with groups, as Caffe).
     """
 
     size: int
     alpha: float
     beta: float
     k: float
+    reach: Reach = "tower"
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Max pooling without padding; overlapping where ``kernel > stride`` (section 3.4)."""
+    """Max pooling; overlapping where ``kernel > stride`` (section 3.4).
+
+    ``padding`` is outside every maximum: Caffe's last window may reach past the maps.
+    """
 
     kernel: int
     stride: int
+    padding: Sides = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Convolution:
     """One convolution over both towers, then ReLU, norm and pool where they are given.
 
-    ``padding`` is ``(top, left, bottom, right)`` in pixels.  ``local`` reads the own tower
-    only, ``full`` reads every map of the layer below.
+    ``local`` reads the own tower only, ``full`` reads every map of the layer below.
     """
 
     name: str
     channels: int
     kernel: int
     stride: int
-    padding: tuple[int, int, int, int]
+    padding: Sides
     connection: Connection
     norm: Norm | None = None
     pool: Pool | None = None
@@ -75,13 +83,33 @@ class Dialect:
     classifier: str = "fc8"
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer in the order of the data, the classifier aside."""
+        return (*self.convolutions, *self.fully_connected)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """All layers, the classifier included, in the order of the data."""
+        return (*(layer.name for layer in self.layers), self.classifier)
+
+    @property
     def feature_units(self) -> int:
         """Number of units in the last hidden layer (fc7), the length of ``features``."""
         return self.fully_connected[-1].units
 
     def table(self) -> dict[str, Any]:
-        """The dialect as plain JSON values, as it stands in a checkpoint."""
-        return asdict(self)
+        """The dialect as plain JSON values, as it stands in a checkpoint.
+
+        What only later dialects have is left out where a network does without it: the files of
+        those that came before are unchanged.
+        """
+        table = asdict(self)
+        for layer in table["convolutions"]:
+            if layer["norm"] and layer["norm"]["reach"] == "tower":
+                del layer["norm"]["reach"]
+            if layer["pool"] and not any(layer["pool"]["padding"]):
+                del layer["pool"]["padding"]
+        return table
 
 
 # The paper's literal equation has alpha=1e-4 on the plain sum (section 3.3): 5e-4 in these terms.
@@ -104,7 +132,51 @@ ALEXNET2012 = Dialect(
     fully_connected=(FullyConnected("fc6", 4096), FullyConnected("fc7", 4096)),
 )
 
-DIALECTS = {ALEXNET2012.name: ALEXNET2012}
+# bvlc_alexnet as BVLC's deploy.prototxt has it: crops of 227, no padding, k left at its default.
+_CAFFE_NORM = Norm(size=5, alpha=1e-4, beta=0.75, k=1.0, reach="both")
+_NOTHING = (0, 0, 0, 0)
+CAFFE = Dialect(
+    name="caffe",
+    towers=2,
+    image_side=227,
+    convolutions=(
+        Convolution("conv1", 96, 11, 4, _NOTHING, "full", _CAFFE_NORM, PAPER_POOL),
+        Convolution("conv2", 256, 5, 1, (2, 2, 2, 2), "local", _CAFFE_NORM, PAPER_POOL),
+        Convolution("conv3", 384, 3, 1, (1, 1, 1, 1), "full"),
+        Convolution("conv4", 384, 3, 1, (1, 1, 1, 1), "local"),
+        Convolution("conv5", 256, 3, 1, (1, 1, 1, 1), "local", None, PAPER_POOL),
+    ),
+    fully_connected=(FullyConnected("fc6", 4096), FullyConnected("fc7", 4096)),
+)
+# The same weights as the ONNX Model Zoo has them, for pictures of 224: 54 maps a side after conv1,
+# and a last pooling window that reaches a pixel past them.
+CAFFE224 = replace(
+    CAFFE,
+    name="caffe224",
+    image_side=224,
+    convolutions=(
+        replace(CAFFE.convolutions[0], pool=replace(PAPER_POOL, padding=(0, 0, 1, 1))),
+        *CAFFE.convolutions[1:],
+    ),
+)
+
+# "One weird trick" (Krizhevsky 2014) as torchvision has it: one tower, no norm.  Here it is cut
+# into two all the same, and each reads both in every layer.
+TORCHVISION = Dialect(
+    name="torchvision",
+    towers=2,
+    image_side=224,
+    convolutions=(
+        Convolution("conv1", 64, 11, 4, (2, 2, 2, 2), "full", None, PAPER_POOL),
+        Convolution("conv2", 192, 5, 1, (2, 2, 2, 2), "full", None, PAPER_POOL),
+        Convolution("conv3", 384, 3, 1, (1, 1, 1, 1), "full"),
+        Convolution("conv4", 256, 3, 1, (1, 1, 1, 1), "full"),
+        Convolution("conv5", 256, 3, 1, (1, 1, 1, 1), "full", None, PAPER_POOL),
+    ),
+    fully_connected=(FullyConnected("fc6", 4096), FullyConnected("fc7", 4096)),
+)
+
+DIALECTS = {each.name: each for each in (ALEXNET2012, CAFFE, CAFFE224, TORCHVISION)}
 
 
 @dataclass(frozen=True)
@@ -139,7 +211,8 @@ def shapes(dialect: Dialect, classes: int) -> tuple[LayerShape, ...]:
         side = (side + layer.padding[0] + layer.padding[2] - layer.kernel) // layer.stride + 1
         activation = (layer.channels, side, side)
         if layer.pool is not None:
-            side = (side - layer.pool.kernel) // layer.pool.stride + 1
+            padding = layer.pool.padding[0] + layer.pool.padding[2]
+            side = (side + padding - layer.pool.kernel) // layer.pool.stride + 1
         weight = (layer.channels, fan_in, layer.kernel, layer.kernel)
         found.append(LayerShape(layer.name, weight, activation, (layer.channels, side, side)))
         channels = layer.channels

@@ -9,14 +9,18 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from alexnet_export.border import maps_beside, own_rows
 from alexnet_export.checkpoint import Checkpoint
-from alexnet_export.layers import Convolution, FullyConnected, Layer, Norm
+from alexnet_export.layers import Convolution, FullyConnected, Layer, Norm, Pool
+from alexnet_export.stages import NormAndPool, Work
 
 LOGITS = "logits"
 
 
-def layer_output(layer: Layer) -> str:
+def layer_output(layer: Work) -> str:
     """The name, in every layout, of the value that a layer gives to the next."""
+    if isinstance(layer, NormAndPool):
+        return layer_output(layer.convolution)
     if isinstance(layer, FullyConnected):
         return f"{layer.name}_units"
     if layer.pool is not None:
@@ -34,13 +38,24 @@ def norm_denominator(layer: Convolution) -> str:
     return f"{layer.name}_denominator"
 
 
+def border(layer: Convolution) -> str:
+    """What the names of the maps begin with that a tower computes of the other one's layer."""
+    return f"{layer.name}_border"
+
+
+def picked(layer: Convolution) -> str:
+    """The name of the maps that a tower sends of its own, which a convolution picks out."""
+    return f"{layer.name}_picked"
+
+
 class NodeWriter:
     """Collects nodes and weights for one graph.
 
     ``tower`` None writes both towers together (local layers as grouped convolutions); a number
-    writes that tower alone, from its rows of every weight.  ``half`` writes weights and maps as
-    float16.  Methods take and return value names; a value has one name in every layout, so that
-    what is known of it in one (its range) holds in the others.
+    writes that tower alone, from its rows of every weight and the few at the border that its norms
+    read.  ``half`` writes weights and maps as float16.  Methods take and return value names; a
+    value has one name in every layout, so that what is known of it in one (its range) holds in
+    the others.
     """
 
     def __init__(self, checkpoint: Checkpoint, tower: int | None, *, half: bool = False) -> None:
@@ -52,7 +67,7 @@ class NodeWriter:
         self._half = half
 
     def normalized(self, images: str) -> str:
-        """``images`` uint8 [N, 224, 224, 3] -> mean-free [N, 3, 224, 224].
+        """``images`` uint8 [N, side, side, 3] -> mean-free [N, 3, side, side].
 
         The mean is taken off in float32; the scale is folded into conv1's weights.
         """
@@ -63,45 +78,41 @@ class NodeWriter:
             centred = self._cast(centred, "centred_half", TensorProto.FLOAT16)
         return self._node("Transpose", [centred], "planes", perm=[0, 3, 1, 2])
 
-    def both(self, parts: list[str], layer: Layer) -> str:
-        """What ``layer`` gave in all towers, side by side: the exchange."""
+    def both(self, parts: list[str], layer: Work) -> str:
+        """What the towers gave of ``layer``, side by side: the exchange."""
         return self._node("Concat", parts, layer_output(layer), axis=1)
 
     def layer(self, layer: Layer, value: str) -> str:
-        """One layer of the table with everything behind it."""
+        """One layer of the table with everything behind it.
+
+        Of a full layer whose norm crosses the border, a tower computes the maps beside it as well.
+        """
         if isinstance(layer, FullyConnected):
             return self._fully_connected(layer, value)
-        value = self.convolution(layer, value)
+        maps = self.convolution(layer, value)
+        beside = self._beside(layer)
+        if not beside:
+            return self.behind(layer, maps)
+        return self.behind(layer, maps, self._convolved(layer, value, beside, border(layer)))
+
+    def behind(self, layer: Convolution, maps: str, beside: str = "") -> str:
+        """Norm and pool of ``maps``; ``beside`` are the other tower's that the norm reads."""
+        value = maps
         if layer.norm is not None:
-            value = self._local_response_norm(layer, layer.norm, value)
+            value = self._local_response_norm(layer, layer.norm, maps, beside)
         if layer.pool is not None:
-            sides = [layer.pool.kernel] * 2
-            strides = [layer.pool.stride] * 2
-            value = self._node(
-                "MaxPool", [value], layer_output(layer), kernel_shape=sides, strides=strides
-            )
+            value = self._max_pool(layer, layer.pool, value)
         return value
 
     def convolution(self, layer: Convolution, value: str) -> str:
         """Convolution and ReLU."""
-        first = layer is self._checkpoint.dialect.convolutions[0]
-        scale = self._checkpoint.scale if first else 1.0
-        grouped = self._tower is None and layer.connection == "local"
-        weight, bias = self._weights(layer.name, scale)
-        sums = self._node(
-            "Conv",
-            [value, weight, bias],
-            f"{layer.name}_sums",
-            kernel_shape=[layer.kernel] * 2,
-            strides=[layer.stride] * 2,
-            pads=list(layer.padding),
-            group=self._towers if grouped else 1,
-        )
-        return self._node("Relu", [sums], f"{layer.name}_maps")
+        return self._convolved(layer, value, self._own_rows(layer.channels), layer.name)
 
     def answers(self, units: str, features: str, probabilities: str) -> None:
         """The last hidden layer's units -> ``features`` and the classifier's softmax, float32."""
-        weight, bias = self._weights(self._checkpoint.dialect.classifier)
+        weight, bias = self._weights(
+            self._checkpoint.dialect.classifier, range(len(self._checkpoint.classes))
+        )
         logits = self._node("Gemm", [units, weight, bias], LOGITS, transB=1)
         if self._half:
             logits = self._cast(logits, f"{LOGITS}_whole", TensorProto.FLOAT)
@@ -114,25 +125,68 @@ class NodeWriter:
         """Give ``value`` out under a port's name (ONNX Runtime drops the node at load)."""
         self._node("Identity", [value], name)
 
+    def pick(self, layer: Convolution, maps: str, sent: range) -> str:
+        """Of this tower's ``maps`` those ``sent``, counted through both towers, to the other."""
+        own = self._own_rows(layer.channels)
+        # As a 1x1 convolution, exact with one weight of 1: servers allow no operator that slices.
+        one_each = np.equal.outer(np.array(sent), np.array(own)).astype(np.float32)
+        weight = self._rounded(one_each[:, :, None, None])  # [sent, own, 1, 1]
+        name = self._constant(f"{layer.name}_picks", weight)
+        return self._node("Conv", [maps, name], picked(layer), kernel_shape=[1, 1])
+
     def _fully_connected(self, layer: FullyConnected, value: str) -> str:
         flat = self._node("Flatten", [value], layer_input(layer))  # channel-major: c, y, x
-        weight, bias = self._weights(layer.name)
+        weight, bias = self._weights(layer.name, self._own_rows(layer.units))
         sums = self._node("Gemm", [flat, weight, bias], f"{layer.name}_sums", transB=1)
         return self._node("Relu", [sums], layer_output(layer))
 
-    def _local_response_norm(self, layer: Convolution, norm: Norm, value: str) -> str:
+    def _max_pool(self, layer: Convolution, pool: Pool, value: str) -> str:
+        pads = {"pads": list(pool.padding)} if any(pool.padding) else {}
+        sides, strides = [pool.kernel] * 2, [pool.stride] * 2
+        return self._node(
+            "MaxPool", [value], layer_output(layer), kernel_shape=sides, strides=strides, **pads
+        )
+
+    def _convolved(self, layer: Convolution, value: str, rows: range, name: str) -> str:
+        first = layer.name == self._checkpoint.dialect.convolutions[0].name
+        scale = self._checkpoint.scale if first else 1.0
+        grouped = self._tower is None and layer.connection == "local"
+        weight, bias = self._weights(layer.name, rows, name, scale)
+        sums = self._node(
+            "Conv",
+            [value, weight, bias],
+            f"{name}_sums",
+            kernel_shape=[layer.kernel] * 2,
+            strides=[layer.stride] * 2,
+            pads=list(layer.padding),
+            group=self._towers if grouped else 1,
+        )
+        return self._node("Relu", [sums], f"{name}_maps")
+
+    def _local_response_norm(
+        self, layer: Convolution, norm: Norm, value: str, beside: str = ""
+    ) -> str:
         # ONNX's own LRN takes 43 % of the time of the whole network in ONNX Runtime; the window
         # sum as a 1x1 convolution with a band matrix and d**.75 = sqrt(d) * sqrt(sqrt(d)) do not.
         if norm.beta != 0.75:
             raise ValueError(f"{layer.name}: only beta 0.75 is written, not {norm.beta}")
         if self._half:  # the square of a map passes 65504, float16's last, where pixels are 0..255
             value = self._cast(value, f"{layer.name}_maps_whole", TensorProto.FLOAT)
-        width = layer.channels // self._towers
-        groups = self._towers if self._tower is None else 1
-        apart = np.abs(np.arange(width)[:, None] - np.arange(width)[None, :])
+            beside = beside and self._cast(beside, f"{border(layer)}_whole", TensorProto.FLOAT)
+        own = near = self._own_rows(layer.channels)
+        read = value
+        if beside:
+            other = self._beside(layer)
+            near = range(min(own.start, other.start), max(own.stop, other.stop))
+            parts = [value, beside] if own.start < other.start else [beside, value]
+            read = self._node("Concat", parts, f"{layer.name}_near", axis=1)
+        # Where both towers are here and their norms do not meet, each has a window of its own.
+        groups = self._towers if self._tower is None and norm.reach == "tower" else 1
+        row, column = (np.array(maps[: len(maps) // groups]) for maps in (own, near))  # one group
+        apart = np.abs(row[:, None] - column[None, :])
         band = np.where(apart <= norm.size // 2, norm.alpha / norm.size, 0).astype(np.float32)
-        weight = np.tile(band[:, :, None, None], (groups, 1, 1, 1))  # [channels, width, 1, 1]
-        squares = self._node("Mul", [value, value], f"{layer.name}_squares")
+        weight = np.tile(band[:, :, None, None], (groups, 1, 1, 1))  # [own, near / groups, 1, 1]
+        squares = self._node("Mul", [read, read], f"{layer.name}_squares")
         denominator = self._node(
             "Conv",
             [
@@ -152,16 +206,26 @@ class NodeWriter:
             return self._cast(normed, f"{layer.name}_normed_half", TensorProto.FLOAT16)
         return normed
 
-    def _weights(self, layer: str, scale: float = 1.0) -> tuple[str, str]:
-        tensors = self._checkpoint.tensors
-        weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]
-        if self._tower is not None:
-            rows = len(bias) // self._towers
-            own = slice(self._tower * rows, (self._tower + 1) * rows)
-            weight, bias = weight[own], bias[own]
+    def _own_rows(self, rows: int) -> range:
+        """The maps or units of a layer that this graph gives."""
+        if self._tower is None:
+            return range(rows)
+        return own_rows(rows, self._towers, self._tower)
+
+    def _beside(self, layer: Convolution) -> range:
+        """The other tower's maps that the norm of this one reads; none in a graph of both."""
+        if self._tower is None:
+            return range(0)
+        return maps_beside(layer, self._towers, self._tower)
+
+    def _weights(
+        self, layer: str, rows: range, name: str = "", scale: float = 1.0
+    ) -> tuple[str, str]:
+        tensors, some = self._checkpoint.tensors, slice(rows.start, rows.stop)
+        weight, bias = tensors[f"{layer}.weight"][some], tensors[f"{layer}.bias"][some]
         return (
-            self._constant(f"{layer}_weight", self._rounded(weight * np.float32(scale))),
-            self._constant(f"{layer}_bias", self._rounded(bias)),
+            self._constant(f"{name or layer}_weight", self._rounded(weight * np.float32(scale))),
+            self._constant(f"{name or layer}_bias", self._rounded(bias)),
         )
 
     def _rounded(self, value: npt.NDArray[np.float32]) -> npt.NDArray[np.floating[Any]]:

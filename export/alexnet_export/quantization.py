@@ -25,8 +25,15 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from tqdm import tqdm
 
 from alexnet_export.graph import IMAGES, Graph
-from alexnet_export.layers import Convolution, Dialect, Layer
-from alexnet_export.nodes import LOGITS, layer_input, layer_output, norm_denominator
+from alexnet_export.layers import Convolution, Dialect
+from alexnet_export.nodes import (
+    LOGITS,
+    border,
+    layer_input,
+    layer_output,
+    norm_denominator,
+    picked,
+)
 from alexnet_export.parity import Images
 from alexnet_export.pictures import pictures_digest
 
@@ -51,7 +58,7 @@ class Calibration:
 
 
 def calibrate(single: Graph, dialect: Dialect, images: Images) -> Calibration:
-    """The ranges of the float32 graph's values on ``images`` uint8 [n, 224, 224, 3]."""
+    """The ranges of the float32 graph's values on ``images`` uint8 [n, side, side, 3]."""
     with tempfile.TemporaryDirectory() as folder:
         plain, watched = Path(folder, "single.onnx"), Path(folder, "watched.onnx")
         onnx.save(single.model, plain)
@@ -89,7 +96,9 @@ def quantized(graph: Graph, dialect: Dialect, calibration: Calibration) -> Graph
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, calibration.ranges),  # as they are
         nodes_to_quantize=[],
-        nodes_to_exclude=[norm_denominator(layer) for layer in dialect.convolutions],
+        nodes_to_exclude=[
+            name(layer) for layer in dialect.convolutions for name in (norm_denominator, picked)
+        ],
         op_types_to_quantize=["Conv", "Gemm", "Relu"],
         extra_options={},
     )
@@ -120,15 +129,19 @@ def _ends(data: Any) -> tuple[np.float32, np.float32]:  # noqa: ANN401 (onnxrunt
 def _tied(
     ranges: dict[str, tuple[np.float32, np.float32]], dialect: Dialect
 ) -> dict[str, tuple[np.float32, np.float32]]:
-    """A value that only passes another on gets its range: it is then rounded once, not twice."""
+    """A value that only passes another on gets its range: it is then rounded once, not twice.
+
+    And so does what is computed of the other tower's layer: it is then rounded as it is there.
+    """
     tied = dict(ranges)
     below = ""
-    layers: tuple[Layer, ...] = (*dialect.convolutions, *dialect.fully_connected)
-    for layer in layers:
+    for layer in dialect.layers:
         output = layer_output(layer)
         if isinstance(layer, Convolution):
             given = f"{layer.name}_maps" if layer.norm is None else f"{layer.name}_normed"
             tied[output] = ranges[given]
+            for value in ("sums", "maps"):  # what a tower computes of the other one's layer
+                tied[f"{border(layer)}_{value}"] = ranges[f"{layer.name}_{value}"]
         else:
             tied[layer_input(layer)] = tied[below]
         below = output

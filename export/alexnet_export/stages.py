@@ -1,35 +1,72 @@
 """Where the network is cut: a stage begins wherever a layer reads both towers.
 
-For alexnet2012 this gives the paper's figure 2: conv1-conv2, conv3-conv5, fc6, fc7, fc8.
+For alexnet2012 this gives the paper's figure 2: conv1-conv2, conv3-conv5, fc6, fc7, fc8.  A norm
+that crosses into the other tower cuts a local layer in two, for its maps at the border have to be
+exchanged first; behind a full layer each tower computes the few it needs itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from alexnet_export.layers import Dialect, Layer
+from alexnet_export.layers import Convolution, Dialect, FullyConnected, Layer, Norm, Pool, shapes
+
+_DIGITS = "0123456789"
+
+
+@dataclass(frozen=True)
+class NormAndPool:
+    """What is behind the ReLU of ``convolution``, which the stage before computed."""
+
+    convolution: Convolution
+
+    @property
+    def name(self) -> str:
+        """``norm2`` for conv2."""
+        return numbered("norm", self.convolution)
+
+    @property
+    def norm(self) -> Norm | None:
+        """The norm, which reads maps of the other tower."""
+        return self.convolution.norm
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool behind the norm, if there is one."""
+        return self.convolution.pool
+
+
+Work = Convolution | NormAndPool | FullyConnected
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers that run without hearing from the other tower; ``name`` sorts in data order."""
+    """Layers that run without hearing from the other tower; ``name`` sorts in data order.
+
+    Where ``border`` is given, the stage behind does not read all that the other tower's gave, but
+    only the maps at the border that the norm of this convolution reads.
+    """
 
     name: str
-    layers: tuple[Layer, ...]
+    layers: tuple[Work, ...]
+    border: Convolution | None = None
 
 
 def stages(dialect: Dialect) -> tuple[Stage, ...]:
     """Cut a dialect's layers, the classifier aside, at every exchange between the towers."""
-    groups: list[list[Layer]] = []
+    groups: list[list[Work]] = []
     for layer in dialect.convolutions:
+        first, *behind = _cut(layer)
         if layer.connection == "full":
-            groups.append([layer])
+            groups.append([first])
         else:
-            groups[-1].append(layer)
+            groups[-1].append(first)
+        groups += [[each] for each in behind]
     groups += [[layer] for layer in dialect.fully_connected]
     return tuple(
-        Stage(_name(number, [layer.name for layer in group]), tuple(group))
-        for number, group in enumerate(groups, start=1)
+        Stage(_name(number, [layer.name for layer in group]), tuple(group), _border(following))
+        for number, (group, following) in enumerate(pairwise([*groups, []]), start=1)
     )
 
 
@@ -38,7 +75,39 @@ def classifier_stage_name(dialect: Dialect) -> str:
     return _name(len(stages(dialect)) + 1, [dialect.classifier])
 
 
+def sizes(dialect: Dialect, work: Work) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What a layer, or what a cut left of it, gives before and after pooling, both towers together.
+
+    ``(channels, height, width)`` or ``(units,)``.
+    """
+    layer: Layer = work.convolution if isinstance(work, NormAndPool) else work
+    by_name = {shape.name: shape for shape in shapes(dialect, classes=1)}
+    shape = by_name[layer.name]
+    is_pooled = not isinstance(work, FullyConnected) and work.pool is not None
+    return shape.activation, shape.output if is_pooled else shape.activation
+
+
+def numbered(kind: str, layer: Layer) -> str:
+    """``kind`` with the number of a layer: ``border2`` for "border" and conv2."""
+    return kind + layer.name[len(layer.name.rstrip(_DIGITS)) :]
+
+
+def _cut(layer: Convolution) -> tuple[Work, ...]:
+    if layer.norm is None or layer.norm.reach == "tower" or layer.connection == "full":
+        return (layer,)
+    return replace(layer, norm=None, pool=None), NormAndPool(layer)
+
+
+def _border(following: list[Work]) -> Convolution | None:
+    first = following[0] if following else None
+    return first.convolution if isinstance(first, NormAndPool) else None
+
+
 def _name(number: int, layers: list[str]) -> str:
-    # ["conv3", "conv4", "conv5"] -> s2_conv345
-    kind = layers[0].rstrip("0123456789")
-    return f"s{number}_{kind}" + "".join(layer.removeprefix(kind) for layer in layers)
+    # ["conv3", "conv4", "conv5"] -> s2_conv345, ["norm2", "conv3"] -> s2_norm2_conv3
+    name, before = f"s{number}", ""
+    for layer in layers:
+        kind = layer.rstrip(_DIGITS)
+        name += layer.removeprefix(kind) if kind == before else f"_{layer}"
+        before = kind
+    return name

@@ -8,7 +8,6 @@ from alexnet_export.caption import caption, describe
 from alexnet_export.dataflow import Dataflow, Part, Transfer
 from alexnet_export.facts import sums
 from alexnet_export.layer_share import LayerShare
-from alexnet_export.layers import Convolution
 from alexnet_export.svg_sheet import Sheet
 
 # Lengths in px; two lanes make a sheet of 800.
@@ -16,7 +15,7 @@ _MARGIN, _LANE, _GAP = 24, 352, 48
 _TOP = 84  # where the panels begin
 _INTAKE = 92  # from a panel's top to its first part
 _PART = 320  # width of a part, in the middle of its lane
-_TITLE, _CONVOLUTION, _UNITS, _SPACE = 28, 46, 30, 6
+_TITLE, _MAPS, _UNITS, _SPACE = 28, 46, 30, 6
 _BAND = 96  # between two stages
 _CROSSING = 92  # from a lane's middle to where its crossing arrows start and end
 _OUTLET = 80  # from the last part to the panel's end
@@ -171,4 +170,4 @@ def _height(part: Part) -> int:
 
 
 def _layer_height(share: LayerShare) -> int:
-    return _CONVOLUTION if isinstance(share.layer, Convolution) else _UNITS
+    return _MAPS if len(share.activation) > 1 else _UNITS

@@ -1,4 +1,4 @@
-"""The same network on one device: two groups in the local layers, LRN on each tower's maps.
+"""The same network on one device: two groups in the local layers, LRN as far as a norm reaches.
 
 It reads the same tensors as the towers and uses torch's own normalization, so that agreement
 between the two proves both.
@@ -39,7 +39,7 @@ class Grouped(nn.Module):
             self.add_module(shape.name, linear.to_empty(device="cpu"))
 
     def forward(self, images: Tensor) -> Answer:
-        """``images``: float [N, 3, 224, 224], ``(pixel - mean) * scale``."""
+        """``images``: float [N, 3, side, side], ``(pixel - mean) * scale``."""
         maps = images
         for layer in self.dialect.convolutions:
             maps = functional.relu(self.get_submodule(layer.name)(pad(maps, layer)))
@@ -53,11 +53,11 @@ class Grouped(nn.Module):
         norm = layer.norm
         if norm is None:
             return maps
-        own = maps.chunk(self.dialect.towers, dim=1)
+        windows = maps.chunk(self.dialect.towers, dim=1) if norm.reach == "tower" else (maps,)
         return torch.cat(
             [
                 functional.local_response_norm(part, norm.size, norm.alpha, norm.beta, norm.k)
-                for part in own
+                for part in windows
             ],
             dim=1,
         )

@@ -1,17 +1,20 @@
 """AlexNet as the paper built it: two towers that meet in conv3 and the fully connected layers.
 
-Everything is read off a ``Dialect``; no number of the network stands here.
+Everything is read off a ``Dialect``; no number of the network stands here.  Where the norm of a
+dialect crosses the border between the towers, they meet there too.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet_export.layers import Convolution, Dialect, LayerShape, shapes
+from alexnet_export.layers import Convolution, Dialect, LayerShape, Sides, shapes
 from alexnet_training.normalization import local_response_norm
 
 Tensors = dict[str, Tensor]
@@ -26,15 +29,26 @@ class Answer(NamedTuple):
 
 def pad(maps: Tensor, layer: Convolution) -> Tensor:
     """Zeros around ``maps`` [N, C, H, W] as the table asks for (conv1: right and bottom only)."""
-    top, left, bottom, right = layer.padding
-    return functional.pad(maps, (left, right, top, bottom)) if any(layer.padding) else maps
+    return _surrounded(maps, layer.padding, 0.0)
 
 
 def max_pool(maps: Tensor, layer: Convolution) -> Tensor:
-    """Overlapping max pooling (section 3.4) where the layer has one."""
+    """Overlapping max pooling (section 3.4) where the layer has one; no padding is a maximum."""
     if layer.pool is None:
         return maps
-    return functional.max_pool2d(maps, layer.pool.kernel, layer.pool.stride)
+    padded = _surrounded(maps, layer.pool.padding, -math.inf)
+    return functional.max_pool2d(padded, layer.pool.kernel, layer.pool.stride)
+
+
+def normalize(towers: list[Tensor], layer: Convolution) -> list[Tensor]:
+    """The layer's norm, where it has one, on the maps of each tower, [N, C, H, W]."""
+    norm = layer.norm
+    if norm is None:
+        return towers
+    if norm.reach == "tower":
+        return [local_response_norm(maps, norm) for maps in towers]
+    whole = local_response_norm(torch.cat(towers, dim=1), norm)  # [N, towers * C, H, W]
+    return list(whole.chunk(len(towers), dim=1))
 
 
 class Tower(nn.Module):
@@ -52,11 +66,8 @@ class Tower(nn.Module):
             self.add_module(shape.name, linear.to_empty(device="cpu"))
 
     def convolve(self, layer: Convolution, maps: Tensor) -> Tensor:
-        """One convolution of this tower with its ReLU, norm and pool."""
-        maps = functional.relu(self.get_submodule(layer.name)(pad(maps, layer)), inplace=True)
-        if layer.norm is not None:
-            maps = local_response_norm(maps, layer.norm)
-        return max_pool(maps, layer)
+        """One convolution of this tower with its ReLU."""
+        return functional.relu(self.get_submodule(layer.name)(pad(maps, layer)), inplace=True)
 
     def connect(self, name: str, units: Tensor) -> Tensor:
         """This tower's units of a fully connected layer, from the units of both towers."""
@@ -74,6 +85,7 @@ class TwoTowers(nn.Module):
         super().__init__()
         rows = shapes(dialect, classes)
         self.dialect, self.classes, self.dropout = dialect, classes, dropout
+        self._kept: frozenset[str] = frozenset()
         self.towers = [Tower(dialect, rows) for _ in range(dialect.towers)]
         for index, tower in enumerate(self.towers):
             self.add_module(f"tower{index}", tower)
@@ -81,7 +93,7 @@ class TwoTowers(nn.Module):
         self.add_module(dialect.classifier, classifier.to_empty(device="cpu"))
 
     def forward(self, images: Tensor) -> Answer:
-        """``images``: float [N, 3, 224, 224], ``(pixel - mean) * scale``."""
+        """``images``: float [N, 3, side, side], ``(pixel - mean) * scale``."""
         maps = [images] * len(self.towers)
         for depth, layer in enumerate(self.dialect.convolutions):
             if depth and layer.connection == "full":
@@ -89,14 +101,27 @@ class TwoTowers(nn.Module):
             maps = [
                 tower.convolve(layer, read) for tower, read in zip(self.towers, maps, strict=True)
             ]
+            maps = [max_pool(part, layer) for part in normalize(maps, layer)]
         units = torch.cat([part.flatten(1) for part in maps], dim=1)  # [N, 2 * 128 * 6 * 6]
         features = units
-        for hidden in self.dialect.fully_connected:
-            features = torch.cat(
-                [tower.connect(hidden.name, units) for tower in self.towers], dim=1
-            )
-            units = functional.dropout(features, self.dropout, self.training)
+        hidden = [layer.name for layer in self.dialect.fully_connected]
+        for name, reader in zip(hidden, [*hidden[1:], self.dialect.classifier], strict=True):
+            features = torch.cat([tower.connect(name, units) for tower in self.towers], dim=1)
+            # Before a layer that does not learn, dropout would only be noise.
+            is_dropped = self.training and reader not in self._kept
+            units = functional.dropout(features, self.dropout, is_dropped)
         return Answer(features, self.get_submodule(self.dialect.classifier)(units))
+
+    def keep(self, layers: Collection[str]) -> None:
+        """Let these layers stay as they are: no gradient reaches them."""
+        self._kept = frozenset(layers)
+        for name, part in self.named_parameters():
+            part.requires_grad_(layer_of(name) not in self._kept)
+
+
+def layer_of(parameter: str) -> str:
+    """The layer that a parameter of the network belongs to: conv1 of ``tower0.conv1.weight``."""
+    return parameter.split(".")[-2]
 
 
 def load_tensors(network: TwoTowers, tensors: Tensors) -> None:
@@ -116,6 +141,11 @@ def take_tensors(network: TwoTowers) -> Tensors:
         name: torch.cat([part.detach().cpu() for part in parts]).contiguous()
         for name, parts in _owned(network).items()
     }
+
+
+def _surrounded(maps: Tensor, sides: Sides, value: float) -> Tensor:
+    top, left, bottom, right = sides
+    return functional.pad(maps, (left, right, top, bottom), value=value) if any(sides) else maps
 
 
 def _owned(network: TwoTowers) -> dict[str, list[nn.Parameter]]:

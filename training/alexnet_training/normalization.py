@@ -19,8 +19,8 @@ from alexnet_export.layers import Norm
 def local_response_norm(maps: Tensor, norm: Norm) -> Tensor:
     """``b = a / (k + alpha/size * sum(a**2)) ** beta`` over ``size`` adjacent maps.
 
-    ``maps``: float [N, C, H, W] of one tower; gives the same shape and dtype.  Raises ValueError
-    for an even ``size``, whose window has no middle.
+    ``maps``: float [N, C, H, W], those that the window may reach (of one tower, or of both); gives
+    the same shape and dtype.  Raises ValueError for an even ``size``, whose window has no middle.
     """
     if norm.size % 2 == 0:
         raise ValueError(f"the window of a norm must be odd, not {norm.size}")

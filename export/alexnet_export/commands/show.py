@@ -14,6 +14,7 @@ from alexnet_export.dataflow import Dataflow, Part, Stage, read_dataflow
 from alexnet_export.facts import facts, sums
 from alexnet_export.layer_share import LayerShare
 from alexnet_export.layers import Convolution
+from alexnet_export.stages import NormAndPool
 from alexnet_export.svg_drawing import draw_svg
 from alexnet_export.text_drawing import draw_text, plain
 from alexnet_repository.repository import open_repository
@@ -106,6 +107,9 @@ def _layer_data(share: LayerShare) -> dict[str, Any]:
     if isinstance(share.layer, Convolution):
         settings = asdict(share.layer)
         found |= {key: settings[key] for key in ("kernel", "stride", "padding", "norm", "pool")}
+    elif isinstance(share.layer, NormAndPool):
+        settings = asdict(share.layer.convolution)
+        found |= {key: settings[key] for key in ("norm", "pool")}
     return found
 
 

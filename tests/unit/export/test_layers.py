@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from alexnet_export.layers import ALEXNET2012, parameter_count, shapes
-from alexnet_export.stages import classifier_stage_name, stages
+from alexnet_export.border import maps_beside, own_rows, sent_maps
+from alexnet_export.layers import (
+    ALEXNET2012,
+    CAFFE,
+    CAFFE224,
+    DIALECTS,
+    PAPER_POOL,
+    TORCHVISION,
+    Dialect,
+    parameter_count,
+    shapes,
+)
+from alexnet_export.stages import Stage, classifier_stage_name, sizes, stages
 
 # name: (weight, activation, output after pooling, parameters)
 FACTS = {
@@ -35,3 +49,87 @@ def test_cut_where_a_layer_reads_both_towers() -> None:
     names = [stage.name for stage in stages(ALEXNET2012)]
     assert names == ["s1_conv12", "s2_conv345", "s3_fc6", "s4_fc7"]
     assert classifier_stage_name(ALEXNET2012) == "s5_fc8"
+
+
+# Of the public networks: (channels, side) of every convolution before and after pooling.
+MAPS = {
+    "caffe": [(96, 55, 27), (256, 27, 13), (384, 13, 13), (384, 13, 13), (256, 13, 6)],
+    "caffe224": [(96, 54, 27), (256, 27, 13), (384, 13, 13), (384, 13, 13), (256, 13, 6)],
+    "torchvision": [(64, 55, 27), (192, 27, 13), (384, 13, 13), (256, 13, 13), (256, 13, 6)],
+}
+CAFFE_STAGES = ["s1_conv12", "s2_norm2", "s3_conv345", "s4_fc6", "s5_fc7"]
+TORCHVISION_STAGES = [
+    *("s1_conv1", "s2_conv2", "s3_conv3", "s4_conv4", "s5_conv5"),
+    *("s6_fc6", "s7_fc7"),
+]
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_maps_of_the_public_networks(name: str) -> None:
+    found = shapes(DIALECTS[name], 1000)[:5]
+    assert [(*one.activation[:2], one.output[1]) for one in found] == MAPS[name]
+    assert [one.activation[1:] for one in found] == [(side, side) for _, side, _ in MAPS[name]]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "parameters"),
+    [(CAFFE, 60_965_224), (CAFFE224, 60_965_224), (TORCHVISION, 61_100_840)],
+)
+def test_parameters_of_the_public_networks(dialect: Dialect, parameters: int) -> None:
+    assert parameter_count(dialect, 1000) == parameters
+
+
+@pytest.mark.parametrize(
+    ("dialect", "names"),
+    [(CAFFE, CAFFE_STAGES), (CAFFE224, CAFFE_STAGES), (TORCHVISION, TORCHVISION_STAGES)],
+)
+def test_stages_of_the_public_networks(dialect: Dialect, names: list[str]) -> None:
+    found = [*(stage.name for stage in stages(dialect)), classifier_stage_name(dialect)]
+    assert found == [*names, f"s{len(names) + 1}_fc8"]
+    assert sorted(found) == found
+
+
+def test_a_norm_across_the_border_cuts_a_local_layer_and_no_full_one() -> None:
+    first, second, third, *_ = stages(CAFFE)
+    conv1, conv2 = CAFFE.convolutions[:2]
+    assert first == Stage("s1_conv12", (conv1, replace(conv2, norm=None, pool=None)), border=conv2)
+    assert [(work.name, work.norm, work.pool) for work in second.layers] == [
+        ("norm2", conv2.norm, PAPER_POOL)
+    ]
+    assert (second.border, third.border) == (None, None)
+    whole, pooled = (256, 27, 27), (256, 13, 13)
+    assert sizes(CAFFE, first.layers[1]) == (whole, whole)
+    assert sizes(CAFFE, second.layers[0]) == sizes(CAFFE, conv2) == (whole, pooled)
+
+
+def test_a_local_layer_goes_on_behind_the_cut() -> None:
+    *before, conv3, conv4, conv5 = CAFFE.convolutions
+    local = replace(CAFFE, convolutions=(*before, replace(conv3, connection="local"), conv4, conv5))
+    names = [stage.name for stage in stages(local)]
+    assert names == ["s1_conv12", "s2_norm2_conv345", "s3_fc6", "s4_fc7"]
+
+
+def test_maps_at_the_border() -> None:
+    conv1 = CAFFE.convolutions[0]
+    assert [own_rows(96, 2, tower) for tower in (0, 1)] == [range(48), range(48, 96)]
+    assert [maps_beside(conv1, 2, tower) for tower in (0, 1)] == [range(48, 50), range(46, 48)]
+    assert [sent_maps(conv1, 2, tower) for tower in (0, 1)] == [range(46, 48), range(48, 50)]
+    narrow = replace(conv1, channels=2)
+    assert [maps_beside(narrow, 2, tower) for tower in (0, 1)] == [range(1, 2), range(1)]
+    for layer in (ALEXNET2012.convolutions[0], CAFFE.convolutions[2]):
+        assert not maps_beside(layer, 2, 0)
+    with pytest.raises(ValueError, match="for two towers, not 3"):
+        maps_beside(conv1, 3, 1)
+
+
+def test_a_table_says_what_is_new_and_leaves_the_papers_as_it_was() -> None:
+    written = json.dumps(ALEXNET2012.table())
+    assert "reach" not in written
+    assert written.count("padding") == 5  # those of the convolutions
+    norms = [layer["norm"] for layer in CAFFE.table()["convolutions"]]
+    assert [norm["reach"] for norm in norms[:2]] == ["both", "both"]
+    pools = [layer["pool"] for layer in CAFFE224.table()["convolutions"]]
+    assert pools[0]["padding"] == (0, 0, 1, 1)
+    assert "padding" not in pools[1]
+    dialects = (ALEXNET2012, CAFFE, CAFFE224, TORCHVISION)
+    assert len({json.dumps(one.table() | {"name": ""}) for one in dialects}) == 4

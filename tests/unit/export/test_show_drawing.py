@@ -16,14 +16,16 @@ from alexnet_export.svg_drawing import draw_svg
 from alexnet_export.text_drawing import draw_text, plain
 from alexnet_repository.files import read_manifest
 from alexnet_repository.repository import Repository
+from tests.narrow_dialects import NARROW_CAFFE
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLACES = {
-    "two GPUs": ("towers", ("cuda:0", "cuda:1")),
-    "one GPU": ("towers", ("cuda:0",)),
-    "CPU": ("towers", ("cpu",)),
-    "one graph": ("single", ("cpu",)),
+    "two GPUs": (NARROW, "towers", ("cuda:0", "cuda:1")),
+    "one GPU": (NARROW, "towers", ("cuda:0",)),
+    "CPU": (NARROW, "towers", ("cpu",)),
+    "one graph": (NARROW, "single", ("cpu",)),
+    "norm across two GPUs": (NARROW_CAFFE, "towers", ("cuda:0", "cuda:1")),
 }
 # Of the narrow network; an "x" stands for the multiplication sign.
 TOWERS = """\
@@ -103,11 +105,13 @@ images 224x224x3 uint8, 150,528 bytes
 def roots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     folder = tmp_path_factory.mktemp("narrow")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DIALECTS, NARROW.name, NARROW)
-        write_random_checkpoint(NARROW, folder)
+        for dialect in (NARROW, NARROW_CAFFE):
+            patch.setitem(DIALECTS, dialect.name, dialect)
+            (folder / dialect.name).mkdir()
+            write_random_checkpoint(dialect, folder / dialect.name)
         found = {place: folder / place / "root" for place in PLACES}
-        for place, (layout, devices) in PLACES.items():
-            deploy(folder, Deployment(found[place], layout=layout, devices=devices))
+        for place, (dialect, layout, devices) in PLACES.items():
+            deploy(folder / dialect.name, Deployment(found[place], layout, devices))
         yield found
 
 
@@ -197,7 +201,8 @@ def test_svg_is_one_readable_file(flow: Dataflow) -> None:
     labels = [svg.find(f"{SVG}{name}") for name in ("title", "desc")]
     assert svg.get("role") == "img"
     assert svg.get("aria-labelledby") == " ".join(label.get("id") for label in labels)
-    assert labels[0].text == f"narrow in fp32 on {' and '.join(dict.fromkeys(flow.devices))}"
+    network = flow.manifest["dialect"]
+    assert labels[0].text == f"{network} in fp32 on {' and '.join(dict.fromkeys(flow.devices))}"
     for stage in flow.stages:
         for part in stage.parts:
             assert f"{part.step.model} on {part.step.device}: {part.layers[0].name}" in (
@@ -242,3 +247,13 @@ def test_svg_texts_do_not_meet(flow: Dataflow) -> None:
         assert line[-1][1] <= sheet
         for (_, end, left), (start, _, right) in pairwise(line):
             assert end <= start, f"{left!r} runs into {right!r}"
+
+
+@pytest.mark.parametrize("root", ["norm across two GPUs"], indirect=True)
+def test_svg_gives_a_norm_that_is_cut_off_the_room_of_two_lines(flow: Dataflow) -> None:
+    drawing = Xml.fromstring(draw_svg(flow))
+    names = [element for element in drawing.iter(f"{SVG}text") if element.text == "norm2"]
+    tops = {float(element.get("y")) - 19 for element in names}
+    layers = [box for box in drawing.iter(f"{SVG}rect") if "layer" in (box.get("class") or "")]
+    boxes = [box for box in layers if float(box.get("y")) in tops]
+    assert [box.get("height") for box in boxes] == ["46", "46"]

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from alexnet_export.layers import ALEXNET2012, parameter_count, shapes
+from alexnet_export.layers import ALEXNET2012, CAFFE, CAFFE224, parameter_count, shapes
 from alexnet_training import grouped, network
 from alexnet_training.grouped import Grouped
 from alexnet_training.initialization import initial_tensors
@@ -47,6 +49,12 @@ def images():
 def answer(towers, images):
     with torch.inference_mode():
         return towers(images)
+
+
+def pooled(towers, layer, images):
+    """What each tower has behind a first layer that reads the pictures."""
+    maps = [tower.convolve(layer, images) for tower in towers.towers]
+    return [network.max_pool(part, layer) for part in network.normalize(maps, layer)]
 
 
 def test_every_layer_of_both_towers_has_the_papers_shape_and_parameters(towers, images):
@@ -97,7 +105,7 @@ def test_features_are_fc7_after_relu_and_logits_read_all_of_them(towers, answer)
 def test_the_norm_does_not_look_across_the_tower_border(towers, tensors, images):
     conv1, norm = ALEXNET2012.convolutions[0], ALEXNET2012.convolutions[0].norm
     with torch.inference_mode():
-        own = torch.cat([tower.convolve(conv1, images) for tower in towers.towers], dim=1)
+        own = torch.cat(pooled(towers, conv1, images), dim=1)
         maps = torch.nn.functional.conv2d(
             network.pad(images, conv1), tensors["conv1.weight"], tensors["conv1.bias"], stride=4
         ).relu()
@@ -107,6 +115,32 @@ def test_the_norm_does_not_look_across_the_tower_border(towers, tensors, images)
         across = network.max_pool(across, conv1)
     apart = (own - across).abs().amax(dim=(0, 2, 3)) > 1e-6
     assert np.flatnonzero(apart).tolist() == [46, 47, 48, 49]
+
+
+def test_a_norm_that_reaches_both_towers_does(narrow):
+    conv1 = replace(narrow.convolutions[0], norm=CAFFE.convolutions[0].norm)
+    dialect = replace(narrow, convolutions=(conv1, *narrow.convolutions[1:]))
+    built = TwoTowers(dialect, 3)
+    tensors = initial_tensors(dialect, 3, "he", seed=1)
+    network.load_tensors(built, tensors)
+    image = 60 * torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        found = torch.cat(pooled(built, conv1, image), dim=1)
+        maps = torch.nn.functional.conv2d(
+            network.pad(image, conv1), tensors["conv1.weight"], tensors["conv1.bias"], stride=4
+        ).relu()
+        normed = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(maps)
+        expected = network.max_pool(normed, conv1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0, -100])
+def test_a_padded_pool_is_one_that_rounds_up(shift):
+    conv1 = CAFFE224.convolutions[0]
+    maps = torch.randn(2, 4, 54, 54, generator=torch.Generator().manual_seed(2)) + shift
+    expected = torch.nn.functional.max_pool2d(maps, 3, 2, ceil_mode=True)
+    assert expected.shape == (2, 4, 27, 27)
+    assert torch.equal(network.max_pool(maps, conv1), expected)
 
 
 @pytest.mark.parametrize("kind", [network.TwoTowers, grouped.Grouped])
