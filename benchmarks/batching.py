@@ -50,10 +50,11 @@ def main() -> None:
         "alone": network.run,
         "shared": lambda images: engine.infer(images, Call(_PATIENCE_S)),
     }
+    images = images_of(1, network)
     rows = []
     for clients in CLIENTS:
         passes.clear()
-        row = _row(ways, clients, arguments)
+        row = _row(ways, images, clients, arguments)
         rows.append(row | {"views_a_pass": round(statistics.mean(passes), 1)})
     engine.close()
     result = {
@@ -76,7 +77,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _row(ways: dict[str, Ask], clients: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def _row(
+    ways: dict[str, Ask], images: Images, clients: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Medians over the rounds: pictures a second, and a client's median and p99 wait."""
     rates: dict[str, list[float]] = {way: [] for way in ways}
     waits_ms: dict[str, list[float]] = {way: [] for way in ways}
@@ -85,7 +88,7 @@ def _row(ways: dict[str, Ask], clients: int, arguments: argparse.Namespace) -> d
     for number in tqdm(range(arguments.rounds), f"{clients} clients", disable=None):
         # Every second round the other way: neither always follows the other.
         for way in list(ways) if number % 2 else reversed(ways):
-            seconds, waits = _ask_at_once(ways[way], clients, arguments.seconds)
+            seconds, waits = _ask_at_once(ways[way], images, clients, arguments.seconds)
             rates[way].append(len(waits) / seconds)
             waits_ms[way].append(1000 * statistics.median(waits))
             late_ms[way].append(1000 * float(np.quantile(waits, 0.99)))
@@ -105,10 +108,11 @@ def _row(ways: dict[str, Ask], clients: int, arguments: argparse.Namespace) -> d
     }
 
 
-def _ask_at_once(ask: Ask, clients: int, seconds: float) -> tuple[float, list[float]]:
+def _ask_at_once(
+    ask: Ask, images: Images, clients: int, seconds: float
+) -> tuple[float, list[float]]:
     """How long it took, and how long each answer, with ``clients`` that ask again at once."""
     waits: list[float] = []
-    images = images_of(1)
     began = time.perf_counter()
 
     def keep_asking() -> None:

@@ -79,7 +79,7 @@ def _features(network: LocalNetwork, pictures: Iterable[bytes], progress: tqdm) 
     rows: list[Features] = []
     batch: list[npt.NDArray[np.uint8]] = []
     for data in pictures:
-        batch.append(views(decode(data), 1))
+        batch.append(views(decode(data), 1, network.view_side))
         if len(batch) == _BATCH:
             rows.append(network.run(np.concatenate(batch)).features)
             progress.update(len(batch))

@@ -123,7 +123,8 @@ def features_of(photos: Path, repository: Path) -> tuple[Values, str]:
     found = []
     for start in tqdm(range(0, len(paths), _TOGETHER), "features", unit="batch", disable=None):
         together = paths[start : start + _TOGETHER]
-        images = np.concatenate([views(decode(path.read_bytes())) for path in together])
+        pixels = [decode(path.read_bytes()) for path in together]
+        images = np.concatenate([views(one, 1, network.view_side) for one in pixels])
         found.append(network.run(images).features)
     return np.concatenate(found), opened.digest
 

@@ -78,7 +78,7 @@ def _precision(name: str) -> Precision:
 
 
 def _batch(engines: dict[str, LocalNetwork], size: int, repeats: int) -> dict[str, Any]:
-    images = images_of(size)
+    images = images_of(size, engines["fp32"])
     found: dict[str, list[float]] = {precision: [] for precision in engines}
     for number in tqdm(range(repeats), f"batch {size}", disable=None):
         for precision in order(engines, number):

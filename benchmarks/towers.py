@@ -78,15 +78,16 @@ def _engines(checkpoint: Path, folder: Path) -> Engines:
     return engines
 
 
-def images_of(count: int) -> Images:
-    """Random pixels, uint8 [count, 224, 224, 3]."""
+def images_of(count: int, network: LocalNetwork) -> Images:
+    """Random pixels, uint8 [count, side, side, 3], of the side that ``network`` takes."""
     random = np.random.default_rng(2012)
-    return random.integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
+    side = network.view_side
+    return random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
 def _batch(engines: Engines, size: int, repeats: int) -> dict[str, Any]:
     """Median milliseconds of one ``infer`` by layout, and their ratio."""
-    images = images_of(size)
+    images = images_of(size, engines["single"])
     calls = max(
         1, round(_MEASURE_S / min(seconds(engine, images, 2) for engine in engines.values()))
     )
@@ -110,7 +111,7 @@ def _batch(engines: Engines, size: int, repeats: int) -> dict[str, Any]:
 
 def _callers(engines: Engines, count: int) -> dict[str, Any]:
     """Median pictures a second by layout, ``count`` threads calling at once, and their ratio."""
-    images = images_of(1)
+    images = images_of(1, engines["single"])
     found: dict[str, list[float]] = {layout: [] for layout in engines}
     for number in tqdm(range(_CALLING_ROUNDS), f"{count} callers", disable=None):
         for layout in order(engines, number):

@@ -48,7 +48,7 @@ def main() -> None:
     """Measure, write the result, print a line a measurement."""
     options = _options()
     repository = open_repository(options.repository)
-    pictures = _pictures(options.pictures)
+    pictures = _pictures(options.pictures, repository.view_side)
     binary = install_analyzer()
     with tempfile.TemporaryDirectory(prefix="perf_analyzer.") as folder:
         data = Path(folder, "pictures.json")
@@ -184,13 +184,13 @@ def _peer(repository: Repository, pictures: np.ndarray) -> dict[str, Any]:
     return figures | {"pictures_per_s": round(1000 / float(warm.mean()), 1)}
 
 
-def _pictures(folder: Path) -> np.ndarray:
-    """The centres of the first photos in ``folder``, uint8 [n, 224, 224, 3]."""
+def _pictures(folder: Path, side: int) -> np.ndarray:
+    """The centres of the first photos in ``folder``, uint8 [n, side, side, 3]."""
     kinds = {".jpg", ".jpeg", ".png", ".webp"}
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds)[:PICTURES]
     if not paths:
         sys.exit(f"{folder} holds no photos")
-    return np.concatenate([views(decode(path.read_bytes())) for path in paths])
+    return np.concatenate([views(decode(path.read_bytes()), 1, side) for path in paths])
 
 
 def _as_request(picture: np.ndarray) -> dict[str, Any]:

@@ -15,6 +15,8 @@ BROKEN, FALLEN, CUT = 251, 252, 253  # first values of pictures that it stumbles
 class HeldNetwork:
     """A picture's features are its first value, 4 times; ``passes`` lists them, pass by pass."""
 
+    view_side = 224
+
     def __init__(self) -> None:
         self.passes: list[list[int]] = []
         self.gate = threading.Event()

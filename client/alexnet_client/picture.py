@@ -151,7 +151,7 @@ def _unreadable(name: str, reason: str) -> BadPicture:
 def _too_large(name: str, what: str) -> BadPicture:
     return BadPicture(
         f"{what} larger than the {MAX_PICTURE_BYTES // 2**20} MiB a picture may have; save or "
-        "scale it smaller (the network sees 224x224 pixels of it)",
+        "scale it smaller (the network sees 256x256 pixels of it at most)",
         code="picture_too_large",
         filename=name,
     )

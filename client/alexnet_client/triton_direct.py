@@ -23,8 +23,8 @@ from alexnet_client.results import ModelRef, Prediction
 from alexnet_client.scoring.scorer import Scored
 
 try:
-    from alexnet_client.triton_direct_network import Network, Views
-    from alexnet_pixels.decode import decode
+    from alexnet_client.triton_direct_network import Network
+    from alexnet_pixels.decode import Pixels, decode
     from alexnet_pixels.errors import PictureError
     from alexnet_pixels.views import VIEW_COUNTS, views
 except ModuleNotFoundError as error:
@@ -109,20 +109,23 @@ class TritonScorer:
         self, pictures: Sequence[Upload], top_k: int, count: int, features: bool, deadline: float
     ) -> list[Scored]:
         loop = asyncio.get_running_loop()
-        decoding = [loop.run_in_executor(self._threads, _views, each, count) for each in pictures]
+        decoding = [loop.run_in_executor(self._threads, _decoded, each) for each in pictures]
         decoded = await asyncio.gather(*decoding)
         good = [each for each in decoded if not isinstance(each, BadPicture)]
-        answered = iter(await self._answers(good, top_k, features, deadline) if good else ())
+        answered = iter(await self._answers(good, top_k, count, features, deadline) if good else ())
         return [
             Scored(error=each) if isinstance(each, BadPicture) else next(answered)
             for each in decoded
         ]
 
     async def _answers(
-        self, good: list[Views], top_k: int, features: bool, deadline: float
+        self, good: list[Pixels], top_k: int, count: int, features: bool, deadline: float
     ) -> list[Scored]:
-        images = np.concatenate(good)  # uint8 [n * views, 224, 224, 3]
-        answer = await self._network.infer(images, features, deadline)
+        # First the version and then its views: another version may take them of another side.
+        served = await self._network.served(deadline)
+        images = np.concatenate([views(each, count, served.view_side) for each in good])
+        # uint8 [n * count, side, side, 3]
+        answer = await self._network.infer(served, images, features, deadline)
         probabilities = _mean(answer.probabilities, len(good))  # [n, C]
         rows = [None] * len(good) if answer.features is None else _mean(answer.features, len(good))
         return [
@@ -150,12 +153,12 @@ def _require(name: str, value: int, allowed: Sequence[int], text: str) -> None:
         raise BadRequest(f"{name} is {value}; it must be {text}", code="bad_parameter")
 
 
-def _views(upload: Upload, count: int) -> Views | BadPicture:
-    """The views of a picture, uint8 [count, 224, 224, 3], or why there are none."""
+def _decoded(upload: Upload) -> Pixels | BadPicture:
+    """The pixels of a picture, uint8 [256, 256, 3], or why there are none."""
     if upload.error is not None:
         return upload.error
     try:
-        return views(decode(upload.content), count)
+        return decode(upload.content)
     except PictureError as error:
         title = _TITLES.get(error.code)
         return BadPicture(str(error), code=error.code, title=title, filename=upload.filename)

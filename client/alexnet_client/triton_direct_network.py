@@ -22,14 +22,14 @@ from alexnet_client.errors import (
 )
 from alexnet_client.results import ModelRef
 from alexnet_client.triton_direct_refusal import VERSION_GONE, refusal
+from alexnet_pixels.decode import SIDE
 
 Views = NDArray[np.uint8]
 
 _ENSEMBLE = "alexnet"
-_VIEW = (224, 224, 3)  # paper, section 3.5
 _MICROSECONDS = 1_000_000
 _OPTIONS = [
-    # 64 views are 9.6 MB; gRPC's own limit is 4 MB.
+    # 64 views are 9.6 MB or more; gRPC's own limit is 4 MB.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # gRPC waits up to 2 minutes before it looks whether a server is back.
@@ -54,9 +54,12 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Served:
+class Served:
+    """One version of a model: its labels, and how many pixels a side its views have."""
+
     ref: ModelRef
     labels: tuple[str, ...]
+    view_side: int
 
 
 class Network:
@@ -66,7 +69,7 @@ class Network:
         self._target = f"dns:///{target}"  # "unix:1" would be a socket file
         self._url = url
         self._client: InferenceServerClient | None = None
-        self._served: _Served | None = None
+        self._served: Served | None = None
 
     async def aclose(self) -> None:
         """Close the connection, if there is one."""
@@ -79,22 +82,25 @@ class Network:
         self._served = await self._look(deadline)
         return self._served.ref
 
-    async def infer(self, images: Views, features: bool, deadline: float) -> Answer:
-        """Answers to ``images`` uint8 [n, 224, 224, 3], 1 <= n <= 64, by ``deadline``.
+    async def served(self, deadline: float) -> Served:
+        """What is asked until it is gone, by ``deadline``.  Raises ClientError."""
+        served = self._served = self._served or await self._look(deadline)
+        return served
 
-        Asked of the version whose labels are known: one that is gone fails, and is looked up anew
-        by the next call.  Raises ClientError.
+    async def infer(self, served: Served, images: Views, features: bool, deadline: float) -> Answer:
+        """Answers to ``images`` uint8 [n, side, side, 3], 1 <= n <= 64, by ``deadline``.
+
+        Asked of the version ``served``, for which the views were cut: one that is gone fails, and
+        the next call of ``served`` looks for another.  Raises ClientError.
         """
-        served = self._served or await self._look(deadline)
-        self._served = served
         outputs = [InferRequestedOutput("probabilities")]
         if features:
             outputs.append(InferRequestedOutput("features"))
         try:
             result = await self._infer(images, outputs, served.ref.version, deadline)
         except ClientError as error:
-            if error.code == VERSION_GONE or isinstance(error, ServerUnreachable):
-                self._served = None  # who comes back may serve another
+            if error.code == VERSION_GONE or isinstance(error, ServerUnreachable | UnexpectedReply):
+                self._served = None  # who comes back may serve another, also by the same number
             raise
         return Answer(
             _values(result, "probabilities", len(images), len(served.labels)),
@@ -103,7 +109,7 @@ class Network:
             served.ref.digest,
         )
 
-    async def _look(self, deadline: float) -> _Served:
+    async def _look(self, deadline: float) -> Served:
         about = await self._ask("get_model_metadata", deadline)
         version = max(about.versions, key=int, default="")
         config = (await self._ask("get_model_config", deadline, model_version=version)).config
@@ -111,15 +117,18 @@ class Network:
         classes = {output.name: tuple(output.dims) for output in config.output}
         if "features" not in classes or len(classes.get("probabilities", ())) != 1:
             raise _foreign(f"the model {_ENSEMBLE!r} has no outputs features and probabilities")
+        side = _view_side([tuple(port.dims) for port in config.input if port.name == "images"])
         # Last, and of that version: its answer says that the version was there all the while.
         (count,) = classes["probabilities"]
-        labels = await self._labels(count, version, deadline)
-        return _Served(ModelRef(about.name, version, told or f"version:{version}"), labels)
+        labels = await self._labels(count, side, version, deadline)
+        return Served(ModelRef(about.name, version, told or f"version:{version}"), labels, side)
 
-    async def _labels(self, count: int, version: str, deadline: float) -> tuple[str, ...]:
+    async def _labels(
+        self, count: int, side: int, version: str, deadline: float
+    ) -> tuple[str, ...]:
         """All labels, of the answer to a black view (Triton's classification extension)."""
         output = InferRequestedOutput("probabilities", class_count=count)
-        black = np.zeros((1, *_VIEW), np.uint8)
+        black = np.zeros((1, side, side, 3), np.uint8)
         result = await self._infer(black, [output], version, deadline)
         found = result.as_numpy("probabilities")
         # Each is b"value:index:label"; a label may hold colons.
@@ -151,6 +160,14 @@ class Network:
             return await method(_ENSEMBLE, client_timeout=left_s, **content)
         except InferenceServerException as error:
             raise refusal(self._url, error.status() or "", error.message() or "") from error
+
+
+def _view_side(inputs: list[tuple[int, ...]]) -> int:
+    """Pixels a side of the one input ``images``.  Raises UnexpectedReply where there is none."""
+    side = inputs[0][0] if inputs and inputs[0] else 0
+    if inputs != [(side, side, 3)] or not 0 < side <= SIDE:
+        raise _foreign(f"the model {_ENSEMBLE!r} has no input images of [side, side, 3]")
+    return side
 
 
 def _values(result: InferResult, name: str, rows: int, units: int | None) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ SERVER = WHEEL / "pytriton" / "tritonserver"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LOOPBACK = "127.0.0.1"
 NOT_TO_BE_HAD = 3
-SHARED_BYTES = 24 * 1024 * 1024  # of each instance, taken from memory at once
+SHARED_BYTES = 40 * 1024 * 1024  # of each instance, taken from memory at once
 _EPILOG = """examples:
   python deploy/local_triton/start.py --repository model_repository
   python deploy/local_triton/start.py --model-control explicit     then: alexnet-export reload
@@ -104,7 +104,8 @@ def command(options: argparse.Namespace) -> list[str]:
         f"--model-repository={options.repository.resolve()}",
         f"--backend-directory={SERVER / 'backends'}",
         # A region of shared memory that has to grow while it is in use now and then ends Triton
-        # (a lock_exception of Boost); one of this size holds a batch of 64 between two steps.
+        # (a lock_exception of Boost); one of this size holds what a step reads and gives of a batch
+        # of 64: at most 34 MB, views of 227 and what a tower of Caffe's network has behind conv2.
         f"--backend-config=python,shm-default-byte-size={SHARED_BYTES}",
         "--backend-config=python,stub-timeout-seconds=120",
         "--disable-auto-complete-config",

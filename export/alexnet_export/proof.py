@@ -16,7 +16,7 @@ from alexnet_export.pictures import (
     pictures_digest,
     proof_views,
 )
-from alexnet_export.precision import Loss, Precision, measure
+from alexnet_export.precision import Loss, Precision, measure, require_alike
 from alexnet_export.precision import require as require_loss
 
 Layout = Literal["towers", "single"]
@@ -36,9 +36,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Proof:
-    """The graphs of each layout, and their answers to ``images`` uint8 [n, 224, 224, 3].
+    """The graphs of each layout, and their answers to ``images`` uint8 [n, side, side, 3].
 
-    ``loss`` is None in fp32; ``calibration`` is what int8 was calibrated on, for the manifest.
+    ``loss`` is None in fp32, and in fp16 without a photo to measure it on; ``calibration`` is what
+    int8 was calibrated on, for the manifest.
     """
 
     parts: dict[Layout, list[Graph]]
@@ -53,18 +54,22 @@ def prove(checkpoint: Checkpoint, place: Path, asked: Asked) -> Proof:
     """Build the graphs of the checkpoint in ``place`` and prove them.
 
     The split is proven in fp32 whatever the precision, and then in the precision, whose loss is
-    measured against fp32.  Raises PicturesError, ParityError and PrecisionError.
+    measured against fp32 where there are photos.  Raises PicturesError, ParityError and
+    PrecisionError.
     """
-    images = proof_views(place, asked.pictures)
+    images = proof_views(place, asked.pictures, checkpoint.dialect.image_side)
     whole: Parts = {"towers": tower_graphs(checkpoint), "single": [single_graph(checkpoint)]}
     answers, parity = _split(whole, images, "fp32")
     if asked.precision == "fp32":
         return Proof(whole, images, answers, parity)
     calibrated_on, measured = _pictures(checkpoint, place, asked)
     parts, calibration = _reduced(checkpoint, whole, asked.precision, calibrated_on)
-    given = run(parts["single"], measured.images, f"{asked.precision} loss")
-    loss = measure(given, run(whole["single"], measured.images, "fp32"), measured.labels)
-    require_loss(loss, asked.precision, asked.max_top1_loss)
+    loss = None
+    if measured is not None:
+        loss = _loss(parts, whole, measured, asked)
+    else:
+        reduced = run(parts["single"], images, f"{asked.precision}, drawn pictures")
+        require_alike(reduced, answers["single"], asked.precision)
     answers, parity = _split(parts, images, asked.precision)
     return Proof(parts, images, answers, parity, loss, calibration)
 
@@ -75,19 +80,33 @@ def is_calibrated_alike(
     """Whether the deployed graphs know the asked pictures, and lose no more than is asked."""
     if asked.precision == "fp32":
         return True
-    calibrated_on, _ = _pictures(checkpoint, place, asked)
+    calibrated_on, measured = _pictures(checkpoint, place, asked)
+    loss = manifest["precision_loss"]
+    if loss is None:  # fp16 without a photo: as good as new until there are some
+        return measured is None
     noted = (manifest.get("calibration") or {}).get("digest")
-    return manifest["precision_loss"]["top1_loss"] <= asked.max_top1_loss and noted == (
+    return loss["top1_loss"] <= asked.max_top1_loss and noted == (
         None if calibrated_on is None else pictures_digest(calibrated_on)
     )
 
 
-def _pictures(checkpoint: Checkpoint, place: Path, asked: Asked) -> tuple[Images | None, Pictures]:
-    """What int8 is calibrated on, and what a loss is measured on."""
-    measured = measured_pictures(place, asked.pictures, checkpoint.classes)
+def _pictures(
+    checkpoint: Checkpoint, place: Path, asked: Asked
+) -> tuple[Images | None, Pictures | None]:
+    """What int8 is calibrated on, and what a loss is measured on, if there is anything."""
+    side = checkpoint.dialect.image_side
+    measured = measured_pictures(place, asked.pictures, checkpoint.classes, side)
     if asked.precision != "int8":
         return None, measured
     return calibration_pictures(asked.calibration, measured)
+
+
+def _loss(parts: Parts, whole: Parts, measured: Pictures, asked: Asked) -> Loss:
+    """What the precision costs on ``measured``, which is no more than is asked."""
+    given = run(parts["single"], measured.images, f"{asked.precision} loss")
+    loss = measure(given, run(whole["single"], measured.images, "fp32"), measured.labels)
+    require_loss(loss, asked.precision, asked.max_top1_loss)
+    return loss
 
 
 def _reduced(

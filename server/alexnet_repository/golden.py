@@ -18,7 +18,7 @@ _TIE_REDUCED = 1e-2
 
 
 class Golden(NamedTuple):
-    """``images`` uint8 [n, 224, 224, 3], ``features`` float32 [n, 4096], ``probabilities`` [n, C].
+    """``images`` uint8 [n, s, s, 3], ``features`` float32 [n, 4096], ``probabilities`` [n, C].
 
     ``precision`` is that of the graphs that gave the answers.
     """

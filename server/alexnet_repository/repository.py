@@ -56,6 +56,21 @@ class Repository:
         outputs = {output.name: output for output in self.config(ENSEMBLE).output}
         return int(outputs["features"].dims[0])
 
+    @property
+    def view_side(self) -> int:
+        """Pixels a side of the views that the network takes, as the ensemble's ``images`` has it.
+
+        Raises RepositoryError where it takes anything but square views of 3 colours.
+        """
+        dims = [tuple(port.dims) for port in self.config(ENSEMBLE).input if port.name == "images"]
+        side = int(dims[0][0]) if dims and dims[0] else 0
+        if side < 1 or dims != [(side, side, 3)]:
+            raise RepositoryError(
+                f"{self.root / ENSEMBLE / CONFIG_FILE}: images are {[list(one) for one in dims]}, "
+                "not one input of [side, side, 3]: deploy again"
+            )
+        return side
+
     def config(self, model: str) -> triton.ModelConfig:
         """Triton's configuration of one model.  Raises RepositoryError if it cannot be parsed."""
         path = self.root / model / CONFIG_FILE

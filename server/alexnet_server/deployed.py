@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from alexnet_repository.errors import RepositoryError
@@ -37,6 +36,7 @@ class Deployed:
 
     repository: Repository
     engine: Engine
+    first_layer: FirstLayer
     index: Index | RequestError
     stamp: bytes
 
@@ -51,11 +51,6 @@ class Deployed:
         """Which model answers: ``name``, ``version``, ``digest``."""
         model = self.repository.manifest["model"]
         return {key: model[key] for key in ("name", "version", "digest")}
-
-    @cached_property
-    def first_layer(self) -> FirstLayer:
-        """The small graph of conv1, which is not loaded before it is asked."""
-        return FirstLayer(self.repository)
 
     def prove(self) -> None:
         """Let the model give its known answers, where its engine does not do so by itself.
@@ -81,6 +76,7 @@ def open_deployed(root: Path, engine_of: EngineOf, indexes: Indexes) -> Deployed
         stamp = deployed(root)
         try:
             repository = open_repository(root)
+            first_layer = FirstLayer(repository)
             engine = engine_of(repository)
         except (RepositoryError, EngineError, OSError):
             if deployed(root) == stamp:
@@ -88,7 +84,7 @@ def open_deployed(root: Path, engine_of: EngineOf, indexes: Indexes) -> Deployed
         else:
             if stamp is not None and deployed(root) == stamp:
                 index = open_pictures(indexes, repository)
-                return Deployed(repository, engine, index, stamp)
+                return Deployed(repository, engine, first_layer, index, stamp)
             engine.close()
     raise RepositoryError(f"{root} is deployed to again and again: start when that has ended")
 

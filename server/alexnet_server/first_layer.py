@@ -27,15 +27,18 @@ class FirstLayer:
     """
 
     def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+        """Read the graph's file (a megabyte), if there is one.  Raises OSError."""
+        # Not when it is asked: another deploy may have taken the folder's place by then.
+        self._content = _content(repository)
         self._lock = threading.Lock()
         self._session: Any = None
         self._kernels: list[str] = []
 
     def maps(self, image: Images) -> Values:
-        """Maps after ReLU, float32 [kernels, 55, 55], of ``image`` uint8 [224, 224, 3].
+        """Maps after ReLU, float32 [kernels, s, s], of a view ``image`` uint8 [side, side, 3].
 
-        Raises NoFirstLayer, or BadModelOutput where they hold NaN or infinity.
+        ``side`` is the engine's ``view_side``; ``s`` is the dialect's, 55 in the paper.  Raises
+        NoFirstLayer, or BadModelOutput where they hold NaN or infinity.
         """
         session = self._loaded()
         found: Values = session.run([_MODEL], {"images": image[None]})[0][0]
@@ -70,13 +73,18 @@ class FirstLayer:
     def _loaded(self) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
         with self._lock:
             if self._session is None:
-                self._session, self._kernels = _load(self._repository)
+                self._session, self._kernels = _load(self._content)
+                self._content = None
             return self._session
 
 
-def _load(repository: Repository) -> tuple[Any, list[str]]:
+def _content(repository: Repository) -> bytes | None:
     name = f"{_MODEL}/{repository.version}/{GRAPH_FILE}"
-    if name not in repository.manifest["files"]:
+    return (repository.root / name).read_bytes() if name in repository.manifest["files"] else None
+
+
+def _load(content: bytes | None) -> tuple[Any, list[str]]:
+    if content is None:
         raise NoFirstLayer("this deploy has no graph of conv1: deploy again (alexnet-export)")
     try:
         import onnxruntime  # noqa: PLC0415 (a server that only asks a Triton may not have it)
@@ -84,16 +92,15 @@ def _load(repository: Repository) -> tuple[Any, list[str]]:
         raise NoFirstLayer("this server has no ONNX Runtime: the maps are not drawn") from error
     import onnx  # noqa: PLC0415
 
-    path = repository.root / name
     weight = next(
         onnx.numpy_helper.to_array(tensor)
-        for tensor in onnx.load(path, load_external_data=False).graph.initializer
+        for tensor in onnx.load_from_string(content).graph.initializer
         if tensor.name == f"{_MODEL}_weight"
     )  # [kernels, 3, 11, 11]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return session, [_png(_visible(kernel.transpose(1, 2, 0))) for kernel in weight]
 
 

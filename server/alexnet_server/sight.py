@@ -31,7 +31,8 @@ def look(
 ) -> list[Seen | PictureError]:
     """Decode and infer ``count`` views of every upload; a bad picture spoils no other.
 
-    Features and probabilities are averaged over the views (paper, section 4.1).  Raises
+    The views have the side that this deploy's engine takes; another deploy may take another.
+    Features and probabilities are averaged over them (paper, section 4.1).  Raises
     DeadlineExceeded, ClientGone, or what the engine raises.
     """
     with call.span("decode"):
@@ -39,7 +40,9 @@ def look(
     good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
     if not good:
         return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
-    answer = deployed.engine.infer(np.concatenate([views(pixels, count) for pixels in good]), call)
+    side = deployed.engine.view_side
+    images = np.concatenate([views(pixels, count, side) for pixels in good])
+    answer = deployed.engine.infer(images, call)  # of uint8 [n * count, side, side, 3]
     features = answer.features.reshape(len(good), count, -1).mean(axis=1)  # [n, 4096]
     probabilities = answer.probabilities.reshape(len(good), count, -1).mean(axis=1)  # [n, C]
     seen = map(Seen, good, features, probabilities)

@@ -180,6 +180,17 @@ def test_two_towers_on_two_devices_and_a_deploy_that_is_awaited(
         )
 
 
+def test_a_network_of_other_stages_is_spelt_out(visit: Visit) -> None:
+    stages = ("s1_conv12", "s2_norm2", "s3_norm3_conv45", "s4_fc6")
+    steps = {f"{stage}_tower{n}": f"cuda:{n}" for stage in stages for n in (0, 1)}
+    model = visit.get("model") | {"dialect": "torchvision", "steps": steps | {"s5_fc8": "cuda:0"}}
+    visit.page.route("**/model", lambda route: route.fulfill(json=model))
+    page = opened_card(visit)
+    assert lines(page)["Network"] == "AlexNet of 2014, as torchvision has it (torchvision)"
+    layers = ["conv1, conv2", "norm2", "norm3, conv4, conv5", "fc6", "fc8"]
+    expect(page.locator("#steps tbody th")).to_have_text(layers)
+
+
 def test_a_deploy_that_is_refused_is_named(
     visit_to: Callable[..., Any], narrow_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -14,19 +14,21 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 @dataclass
 class Model(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Always sure of its first label."""
+    """Always sure of its first label; it takes views of one ``side`` and refuses all others."""
 
     version: str = "1"
     digest: str = "abc"
     labels: tuple[str, ...] = ("a:b", "c")
     probabilities: tuple[float, ...] = (1.0, 0.0)
     features: str = "features"
+    side: int = 224
 
     def ModelMetadata(self, request, context) -> service_pb2.ModelMetadataResponse:
         return service_pb2.ModelMetadataResponse(name="alexnet", versions=[self.version])
 
     def ModelConfig(self, request, context) -> service_pb2.ModelConfigResponse:
         made = service_pb2.ModelConfigResponse()
+        made.config.input.add(name="images", dims=[self.side, self.side, 3])
         made.config.output.add(name=self.features, dims=[4096])
         made.config.output.add(name="probabilities", dims=[len(self.probabilities)])
         if self.digest:
@@ -36,6 +38,8 @@ class Model(service_pb2_grpc.GRPCInferenceServiceServicer):
     def ModelInfer(self, request, context) -> service_pb2.ModelInferResponse:
         if request.model_version != self.version:
             context.abort(grpc.StatusCode.NOT_FOUND, "Request for unknown model: 'alexnet'")
+        if list(request.inputs[0].shape)[1:] != [self.side, self.side, 3]:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unexpected shape for input 'images'")
         made = service_pb2.ModelInferResponse(model_name="alexnet", model_version=self.version)
         if "classification" in request.outputs[0].parameters:
             entries = [f"0.5:{n}:{label}".encode() for n, label in enumerate(self.labels)]

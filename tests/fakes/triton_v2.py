@@ -2,10 +2,11 @@
 
     python -m tests.fakes.triton_v2 REPOSITORY PORT
 
-Features and probabilities come from the sha256 of each picture's pixels; the repository's known
-pictures get their known answers.  Each line on stdin is a JSON object of switches (``Switches``)
-and is acknowledged by one on stdout: how often the known pictures were asked for (``proofs``), and
-by how many callers at once at most (``proofs_at_once``).
+Features and probabilities come from the sha256 of each view's pixels; the repository's known
+pictures get their known answers, and views of another side than theirs are refused.  Each line on
+stdin is a JSON object of switches (``Switches``) and is acknowledged by one on stdout: how often
+the known pictures were asked for (``proofs``), and by how many callers at once at most
+(``proofs_at_once``).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Switches:
 
 
 def answers(image: np.ndarray, units: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features [units] and probabilities [classes] of one picture uint8 [224, 224, 3]."""
+    """Features [units] and probabilities [classes] of one view uint8 [side, side, 3]."""
     random = np.random.default_rng(list(hashlib.sha256(image.tobytes()).digest()))
     features = random.gamma(0.5, 2, units).astype(np.float32)
     probabilities = random.random(classes).astype(np.float32)
@@ -98,16 +99,20 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         delay_s = now.latency_s + self._turn_s(len(images), now.pictures_per_s)
         if delay_s:
             threading.Event().wait(delay_s)
-        if request.model_version not in (self._version, "") or now.lacks == request.model_version:
+        version, view = self._served  # both at once: a reload may come between
+        if request.model_version not in (version, "") or now.lacks == request.model_version:
             text = (
                 f"Request for unknown model: 'alexnet' version {request.model_version} is not found"
             )
             context.abort(grpc.StatusCode.NOT_FOUND, text)
+        if images.shape[1:] != view:
+            text = f"unexpected shape for input 'images'. Expected {view}, got {images.shape[1:]}"
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
         if now.fault == "queue":
             context.abort(grpc.StatusCode.UNAVAILABLE, QUEUE_FULL)
         if now.fault in grpc.StatusCode.__members__:
             context.abort(grpc.StatusCode[now.fault], f"failed to load {SECRET}")
-        return _response(self._version, *self._answer(images), now.fault)
+        return _response(version, *self._answer(images), now.fault)
 
     def _turn_s(self, pictures: int, pictures_per_s: float) -> float:
         """Seconds until the pictures are done that stand in line now, these last."""
@@ -127,7 +132,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
             )
         }
         self._units, self._classes = repository.feature_units, len(repository.classes)
-        self._version = repository.version
+        self._served = repository.version, golden.images.shape[1:]
 
     def _answer(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         known = {} if self.switches.is_wrong else self._known

@@ -5,6 +5,7 @@ That a real Triton and the server before it say the same is shown in ``tests/tri
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from alexnet_client import cli
+from alexnet_client import cli, errors
+from alexnet_client.picture import Upload
+from alexnet_client.scoring.scorer import Scored
+from alexnet_client.triton_direct import TritonScorer
 from tests.fakes.one_model import Model, served
 from tests.load.pictures import write_small
 
@@ -61,6 +65,42 @@ def test_lines_are_those_of_a_server(
     assert [line["path"] for line in (*good, bad)] == sorted(map(str, photos.iterdir()))
     assert [line["predictions"] for line in good] == [[LIKELIEST]] * PICTURES
     assert bad["error"]["code"] == "unsupported_format"
+
+
+def test_views_are_cut_as_the_version_that_is_asked_takes_them(
+    photos: Path, url: str, model: Model
+) -> None:
+    picture = Upload("one.jpg", min(photos.glob("*.jpg")).read_bytes())
+
+    async def score(scorer: TritonScorer) -> Scored:
+        (one,) = await scorer.score([picture], top_k=1, views=10, features=False)
+        return one
+
+    async def ask() -> list[Scored]:
+        async with TritonScorer(url) as scorer:
+            found = [await score(scorer)]
+            model.version, model.side = "2", 224
+            with pytest.raises(errors.Overloaded):  # its version is gone: send it again
+                await score(scorer)
+            found.append(await score(scorer))
+            model.side = 227  # another Triton in its place, and a version of the same number
+            with pytest.raises(errors.UnexpectedReply, match="unexpected shape"):
+                await score(scorer)
+            return [*found, await score(scorer)]
+
+    model.side = 227
+    assert [one.predictions[0].label for one in asyncio.run(ask())] == ["a:b"] * 3
+
+
+@pytest.mark.parametrize("side", [0, 257])
+def test_a_model_that_takes_no_views_of_ours(
+    photos: Path, url: str, model: Model, side: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.side = side
+    assert score(photos, url, "--json") == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "unexpected_reply"
+    assert "no input images of [side, side, 3]" in error["detail"]
 
 
 def test_another_model_is_refused_or_noted(

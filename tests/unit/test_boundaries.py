@@ -29,7 +29,7 @@ NEVER = {
     "alexnet_pixels": {"torch", "onnx", "onnxruntime", "flask", "httpx"},
     "alexnet_repository": {"torch", "onnxruntime", "flask", "httpx"},
     "alexnet_server": {"torch", "safetensors", "sklearn", "httpx", "requests", "urllib"},
-    "alexnet_export": {"torch", "flask", "httpx"},
+    "alexnet_export": {"torch", "flask"},
     "alexnet_training": {"flask", "onnxruntime", "httpx"},
     "alexnet_client": {"torch", "onnx", "onnxruntime", "flask"},
 }

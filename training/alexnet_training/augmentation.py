@@ -9,21 +9,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from alexnet_export.layers import DIALECTS
 from alexnet_pixels.decode import SIDE, Pixels
-from alexnet_pixels.views import VIEW_SIDE
 from alexnet_training.recipe import Recipe
-
-OFFSETS = SIDE - VIEW_SIDE + 1  # 33: the authors' randint(0, 33); the paper's text counts 32
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided for ``n`` photos.
+    """What chance decided for crops of ``n`` photos, ``side`` pixels a side.
 
-    ``tops`` and ``lefts``: int64 [n] in 0..32; ``mirrored``: bool [n]; ``noise``: float32 [n, 3],
-    added to every pixel's red, green and blue.
+    ``tops`` and ``lefts``: int64 [n] in 0..256-side; ``mirrored``: bool [n]; ``noise``: float32
+    [n, 3], added to every pixel's red, green and blue.
     """
 
+    side: int
     tops: npt.NDArray[np.int64]
     lefts: npt.NDArray[np.int64]
     mirrored: npt.NDArray[np.bool_]
@@ -45,24 +44,31 @@ def colour_axes(covariance: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
 def draw(
     recipe: Recipe, axes: npt.NDArray[np.float32], count: int, chance: np.random.Generator
 ) -> Draw:
-    """Draw for ``count`` photos: once a photo and use, the noise too (section 4.1)."""
-    middle = np.full(count, OFFSETS // 2)
-    tops = chance.integers(0, OFFSETS, count) if recipe.crops else middle
-    lefts = chance.integers(0, OFFSETS, count) if recipe.crops else middle
+    """Draw for ``count`` photos: once a photo and use, the noise too (section 4.1).
+
+    Crops are as large as the recipe's dialect sees; without chance they are the centre, as served.
+    """
+    side = DIALECTS[recipe.dialect].image_side
+    border = SIDE - side
+    offsets = border + 1  # of 224, 33: the authors' randint(0, 33); the paper's text counts 32
+    middle = np.full(count, border // 2)
+    tops = chance.integers(0, offsets, count) if recipe.crops else middle
+    lefts = chance.integers(0, offsets, count) if recipe.crops else middle
     mirrored = chance.random(count) < 0.5 if recipe.mirror else np.zeros(count, dtype=bool)
     noise = np.zeros((count, 3), dtype=np.float32)
     if recipe.colour_noise:
         alpha = chance.normal(0.0, recipe.colour_noise, (count, 3))
         noise = (alpha @ axes.T).astype(np.float32)
-    return Draw(tops, lefts, mirrored, noise)
+    return Draw(side, tops, lefts, mirrored, noise)
 
 
 def cut(photos: Pixels, rows: npt.NDArray[np.int64], drawn: Draw) -> Pixels:
-    """Crop and mirror ``photos[rows]``, uint8 [m, 256, 256, 3] -> uint8 [n, 224, 224, 3]."""
-    crops = np.empty((len(rows), VIEW_SIDE, VIEW_SIDE, 3), dtype=np.uint8)
+    """Crop and mirror ``photos[rows]``, uint8 [m, 256, 256, 3] -> uint8 [n, side, side, 3]."""
+    side = drawn.side
+    crops = np.empty((len(rows), side, side, 3), dtype=np.uint8)
     for index, row in enumerate(rows):
         top, left = drawn.tops[index], drawn.lefts[index]
-        crop = photos[row, top : top + VIEW_SIDE, left : left + VIEW_SIDE]
+        crop = photos[row, top : top + side, left : left + side]
         crops[index] = crop[:, ::-1] if drawn.mirrored[index] else crop
     return crops
 
@@ -70,9 +76,9 @@ def cut(photos: Pixels, rows: npt.NDArray[np.int64], drawn: Draw) -> Pixels:
 def network_input(
     crops: Pixels, mean: Tensor, scale: float, noise: npt.NDArray[np.float32] | None = None
 ) -> Tensor:
-    """``(pixel + noise - mean) * scale``: uint8 [n, 224, 224, 3] -> float32 [n, 3, 224, 224].
+    """``(pixel + noise - mean) * scale``: uint8 [n, side, side, 3] -> float32 [n, 3, side, side].
 
-    ``mean``: float32 [224, 224, 3] on the network's device, the centre of the mean image for
+    ``mean``: float32 [side, side, 3] on the network's device, the centre of the mean image for
     every crop and never mirrored, as the authors' convdata.py and the served graph have it.
     The result lies in memory as channels_last.
     """

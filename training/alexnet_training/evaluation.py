@@ -38,7 +38,7 @@ class Accuracy:
 class Lens:
     """How pixels become the network's input and where it runs.
 
-    ``mean``: float32 [224, 224, 3] on ``device``.
+    ``mean``: float32 [side, side, 3] on ``device``; views have its side.
     """
 
     mean: Tensor
@@ -61,7 +61,7 @@ def predict(
     was_training = network.training
     network.eval()
     found = []
-    for together in _view_batches(pixels, view_count):
+    for together in _view_batches(pixels, view_count, lens.mean.shape[0]):
         between()
         answers = _probabilities(network, together, lens)  # [photos * views, classes]
         found.append(answers.reshape(-1, view_count, network.classes).mean(axis=1))
@@ -69,12 +69,12 @@ def predict(
     return np.concatenate(found)
 
 
-def _view_batches(pixels: Pixels, view_count: int) -> Iterator[Pixels]:
+def _view_batches(pixels: Pixels, view_count: int, side: int) -> Iterator[Pixels]:
     photos = max(1, _VIEWS_TOGETHER // view_count)
     starts = range(0, len(pixels), photos)
     for start in tqdm(starts, desc="validate", unit="batch", disable=None, leave=False):
-        together = [views(photo, view_count) for photo in pixels[start : start + photos]]
-        yield np.concatenate(together)  # [photos * views, 224, 224, 3]
+        together = [views(photo, view_count, side) for photo in pixels[start : start + photos]]
+        yield np.concatenate(together)  # [photos * views, side, side, 3]
 
 
 @torch.inference_mode()

@@ -38,7 +38,7 @@ def measure(
     checkpoint, digest = load_checkpoint(place)
     deployed = open_repository(repository)
     require_model(deployed.manifest, digest)
-    images = proof_views(place, pictures)
+    images = proof_views(place, pictures, checkpoint.dialect.image_side)
     ways = {
         REFERENCE: _in_torch(_grouped(checkpoint), checkpoint, images, REFERENCE, between),
         "PyTorch, two towers": _in_torch(

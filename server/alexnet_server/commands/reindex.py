@@ -196,7 +196,8 @@ def _looking(repository: Repository, limits: PixelLimits) -> Iterator[Look]:
             good = [pixels for pixels in decoded if not isinstance(pixels, PictureError)]
             if not good:
                 return [pixels for pixels in decoded if isinstance(pixels, PictureError)]
-            answer = network.run(np.concatenate([views(pixels) for pixels in good]))
+            side = network.view_side
+            answer = network.run(np.concatenate([views(pixels, 1, side) for pixels in good]))
             answer.require_finite()
             seen = zip(map(thumbnail, good), answer.features, strict=True)  # [n, units]
             return [one if isinstance(one, PictureError) else next(seen) for one in decoded]

@@ -31,14 +31,18 @@ class Inference:
 class Engine(Protocol):
     """Answers requests with the network; safe to call from many threads."""
 
-    def infer(self, images: Images, call: Call) -> Inference:
-        """``images`` uint8 [n, 224, 224, 3], 1 <= n <= 64, within the time ``call`` has left.
+    @property
+    def view_side(self) -> int:
+        """Pixels a side of the views it takes; of this deploy, whatever is deployed later."""
 
-        Counts the spans ``queue`` and ``infer``.  Raises RequestError.
+    def infer(self, images: Images, call: Call) -> Inference:
+        """``images`` uint8 [n, side, side, 3], 1 <= n <= 64, within the time ``call`` has left.
+
+        ``side`` is ``view_side``.  Counts the spans ``queue`` and ``infer``.  Raises RequestError.
         """
 
     def describe(self) -> dict[str, Any]:
-        """What runs where, as JSON values."""
+        """What runs where and on views of which side, as JSON values."""
 
     def ready(self) -> bool:
         """Whether a request would be answered now."""

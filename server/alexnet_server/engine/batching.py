@@ -25,11 +25,15 @@ _log = logging.getLogger(__name__)
 class Network(Protocol):
     """What runs one pass."""
 
+    @property
+    def view_side(self) -> int:
+        """Pixels a side of the views it takes."""
+
     def run(self, images: Images) -> Inference:
-        """``images`` uint8 [n, 224, 224, 3] through the network."""
+        """``images`` uint8 [n, side, side, 3] through the network."""
 
     def describe(self) -> dict[str, Any]:
-        """What runs where, as JSON values."""
+        """What runs where and on views of which side, as JSON values."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,11 @@ class BatchingEngine:
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="batching", daemon=True)
         self._thread.start()
+
+    @property
+    def view_side(self) -> int:
+        """See Engine: whoever shares a pass took the side of this very engine."""
+        return self.network.view_side
 
     @property
     def waiting(self) -> int:
@@ -196,7 +205,7 @@ class BatchingEngine:
         began_s = time.monotonic()
         for entry in entries:
             entry.began_s, entry.pass_views = began_s, views
-        # [views, 224, 224, 3]; one request's own are not copied
+        # [views, side, side, 3]; one request's own are not copied
         images = [entry.images for entry in entries]
         found = self.network.run(images[0] if len(images) == 1 else np.concatenate(images))
         seconds = time.monotonic() - began_s

@@ -22,7 +22,8 @@ from alexnet_server.errors import (
 _CONNECT_MS = 500
 _POLL_S = 1.0
 _OPTIONS = (
-    # 64 pictures are 9.6 MB of pixels; gRPC's own limit is 4 MB. What may be sent is limited above.
+    # 64 views are 9.6 MB of pixels (of 227 a side, 9.9); gRPC's own limit is 4 MB. What may be sent
+    # is limited above.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     # gRPC waits up to 2 minutes before it looks whether a server is back, and 30 s for its address.

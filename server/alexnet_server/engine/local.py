@@ -26,7 +26,8 @@ from alexnet_server.errors import EngineError
 class LocalNetwork:
     """Runs a repository in this process with ONNX Runtime; safe to call from many threads.
 
-    ``traffic`` counts what went from one device to another.
+    ``view_side`` is that of the views it takes; ``traffic`` counts what went from one device to
+    another.
     """
 
     def __init__(self, repository: Repository) -> None:
@@ -36,6 +37,7 @@ class LocalNetwork:
         loaded or the known pictures do not give their known answers.
         """
         _require_one_runtime()
+        self.view_side = repository.view_side
         steps = repository.steps()
         self._devices = {step.model: step.device for step in steps}
         if set(self._devices.values()) == {HOST}:
@@ -50,7 +52,7 @@ class LocalNetwork:
         self._require_known_answers(repository)
 
     def run(self, images: Images) -> Inference:
-        """``images`` uint8 [n, 224, 224, 3] through the network, in one pass."""
+        """``images`` uint8 [n, side, side, 3] through the network, in one pass."""
         values = {"images": Value("images", HOST, tensor_on(images, HOST), self.traffic)}
         for wave in self._waves:
             calls = [partial(placed.run, values, self.traffic) for placed in wave]
@@ -59,8 +61,8 @@ class LocalNetwork:
         return Inference(values["features"].array(), values["probabilities"].array())
 
     def describe(self) -> dict[str, Any]:
-        """What runs where, as JSON values."""
-        return {"engine": "local", "steps": self._devices}
+        """What runs where and on views of which side, as JSON values."""
+        return {"engine": "local", "view_side": self.view_side, "steps": self._devices}
 
     def _require_known_answers(self, repository: Repository) -> None:
         golden = repository.golden()

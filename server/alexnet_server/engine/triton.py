@@ -38,11 +38,13 @@ class Proof:
 class TritonEngine:
     """One version of the ensemble in a Triton; safe to call from many threads.
 
-    ``units`` and ``classes`` are the lengths its two outputs must have.
+    ``view_side`` is that of the views it takes; ``units`` and ``classes`` are the lengths its two
+    outputs must have.
     """
 
     triton: Triton
     version: str
+    view_side: int
     units: int
     classes: int
     golden: Golden
@@ -91,7 +93,7 @@ class TritonEngine:
 
     def describe(self) -> dict[str, Any]:
         """See Engine."""
-        return {"engine": "triton", "steps": self.steps}
+        return {"engine": "triton", "view_side": self.view_side, "steps": self.steps}
 
     def ready(self) -> bool:
         """See Engine."""
@@ -127,6 +129,7 @@ def triton_engine(triton: Triton, repository: Repository) -> TritonEngine:
     return TritonEngine(
         triton=triton,
         version=repository.version,
+        view_side=repository.view_side,
         units=repository.feature_units,
         classes=len(repository.classes),
         golden=repository.golden(),

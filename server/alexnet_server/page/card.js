@@ -3,7 +3,12 @@
 import { counted, element, percent } from "./element.js";
 import { placed, placesOf } from "./steps.js";
 
-const NETWORKS = { alexnet2012: "AlexNet as in the paper of 2012 (alexnet2012)" };
+const NETWORKS = {
+  alexnet2012: "AlexNet as in the paper of 2012 (alexnet2012)",
+  caffe: "AlexNet as Caffe has it (caffe)",
+  caffe224: "AlexNet as Caffe has it, for views of 224 pixels (caffe224)",
+  torchvision: "AlexNet of 2014, as torchvision has it (torchvision)",
+};
 const LAYOUTS = {
   towers: "Two towers, as in the paper: each has half of every layer but the last",
   single: "One graph, which holds both towers",

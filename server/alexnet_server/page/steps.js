@@ -15,10 +15,13 @@ export function placed(steps) {
     });
 }
 
-// "conv345" is conv3, conv4 and conv5.
+// "conv345" is conv3, conv4 and conv5; "norm2_conv3" is norm2 and conv3.
 function spelt(layers) {
-  const [, kind, numbers] = /^([a-z]+)(\d+)$/.exec(layers) ?? [];
-  return kind ? [...numbers].map((number) => kind + number).join(", ") : layers;
+  const all = layers.split("_").flatMap((some) => {
+    const [, kind, numbers] = /^([a-z]+)(\d+)$/.exec(some) ?? [];
+    return kind ? [...numbers].map((number) => kind + number) : some;
+  });
+  return all.join(", ");
 }
 
 /** Where a tower runs, as in a sentence: "the CPU", "cuda:0"; "" where that is not known. */

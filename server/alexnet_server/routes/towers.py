@@ -40,7 +40,7 @@ def register(routes: Blueprint, served: Served) -> None:
 
 
 def _look(served: Served, deployed: Deployed, upload: Upload) -> Values | PictureError:
-    """conv1's maps of the picture's central view, float32 [kernels, 55, 55]."""
+    """conv1's maps of the picture's central view, float32 [kernels, s, s]."""
     call = this_call()
     with call.span("decode"):
         pixels = decode_upload(served, call, upload)
@@ -48,4 +48,4 @@ def _look(served: Served, deployed: Deployed, upload: Upload) -> Values | Pictur
         return pixels
     call.require_wanted()
     with call.span("infer"):
-        return deployed.first_layer.maps(views(pixels, 1)[0])
+        return deployed.first_layer.maps(views(pixels, 1, deployed.engine.view_side)[0])

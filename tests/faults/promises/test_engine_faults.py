@@ -55,6 +55,8 @@ FAULTS: list[Exception] = [
 class Failing:
     """A network and an engine, either of which fails with ``fault``."""
 
+    view_side = 224
+
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.fault: Exception = ValueError("not told yet how to fail")

@@ -28,6 +28,7 @@ def test_a_deploy_opens(narrow_repository: Path) -> None:
     repository = open_repository(narrow_repository)
     assert repository.version == "1"
     assert repository.feature_units == 32
+    assert repository.view_side == 224
     assert [step.model for wave in waves(repository.steps()) for step in wave] == sorted(
         step.model for step in repository.steps()
     )
@@ -47,6 +48,25 @@ def test_a_changed_byte_is_named(narrow_repository: Path, name: str) -> None:
     (narrow_repository / name).write_bytes(content)
     with pytest.raises(RepositoryError, match=f"{name} was changed"):
         open_repository(narrow_repository)
+
+
+def test_what_takes_no_square_views_has_no_side(narrow_repository: Path) -> None:
+    repository = open_repository(narrow_repository)
+    config = narrow_repository / "alexnet" / "config.pbtxt"
+    text = config.read_text()
+    known = 'name: "images"\n  data_type: TYPE_UINT8\n  dims: [224, 224, 3]'
+    assert text.count(known) == 1
+    for other in (
+        *(
+            known.replace("[224, 224, 3]", dims)
+            for dims in ("[225, 224, 3]", "[3, 224, 224]", "[0, 0, 3]")
+        ),
+        known.replace("\n  dims: [224, 224, 3]", ""),
+        known.replace("images", "pictures"),
+    ):
+        config.write_text(text.replace(known, other))
+        with pytest.raises(RepositoryError, match=r"config\.pbtxt: images are .*\[side, side, 3\]"):
+            _ = repository.view_side
 
 
 def test_missing_and_unlisted_files_are_named(narrow_repository: Path) -> None:

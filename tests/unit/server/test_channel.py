@@ -46,7 +46,7 @@ def without_the_version() -> tuple[TritonEngine, SimpleNamespace]:
     asked = SimpleNamespace(outages=0, lost=threading.Event(), timeout_s=1.0, infer=gone)
     images = np.zeros((1, 224, 224, 3), np.uint8)
     golden = Golden(images, np.zeros((1, 4), np.float32), np.ones((1, 2), np.float32), "fp32")
-    engine = TritonEngine(asked, "1", 4, 2, golden, {}, Proof(outages=0))
+    engine = TritonEngine(asked, "1", 224, 4, 2, golden, {}, Proof(outages=0))
     return engine, asked
 
 

@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 import torch
 
+from alexnet_export.layers import CAFFE
+from alexnet_pixels.views import views
 from alexnet_training.augmentation import Draw, colour_axes, cut, draw, network_input
 from alexnet_training.recipe import PRESETS
 
 PAPER = PRESETS["paper"]
+STILL = {"crops": False, "mirror": False, "colour_noise": 0.0}
 AXES = np.eye(3, dtype=np.float32)
 
 
 def still(count=1, top=16, left=16, mirrored=False):
     return Draw(
+        224,
         np.full(count, top),
         np.full(count, left),
         np.full(count, mirrored),
@@ -33,6 +37,24 @@ def test_offsets_reach_from_0_to_32_and_half_is_mirrored():
     assert np.corrcoef(drawn.tops, drawn.lefts)[0, 1] < 0.05
 
 
+def test_a_recipe_draws_the_same_crops_as_ever():
+    drawn, chance = draw(PAPER, AXES, 8, np.random.default_rng(7)), np.random.default_rng(7)
+    assert drawn.side == 224
+    assert drawn.tops.tolist() == chance.integers(0, 33, 8).tolist()
+    assert drawn.lefts.tolist() == chance.integers(0, 33, 8).tolist()
+    assert drawn.mirrored.tolist() == (chance.random(8) < 0.5).tolist()
+
+
+def test_another_dialects_crops_are_as_large_as_its_views(pictures):
+    recipe, rows = replace(PAPER, dialect=CAFFE.name), np.array([0, 2])
+    drawn = draw(recipe, AXES, 5000, np.random.default_rng(1))
+    for offsets in (drawn.tops, drawn.lefts):
+        assert set(offsets.tolist()) == set(range(30))
+    drawn = draw(replace(recipe, **STILL), AXES, 2, np.random.default_rng(1))
+    served = np.concatenate([views(pictures[row], 1, 227) for row in rows])
+    assert (cut(pictures, rows, drawn) == served).all()
+
+
 def test_noise_is_drawn_once_a_photo_with_deviation_a_tenth_along_every_axis():
     axes = np.array([[3, 0, 0], [0, 20, 0], [0, 0, 50]], dtype=np.float32)
     drawn = draw(PAPER, axes, 20_000, np.random.default_rng(2))
@@ -50,7 +72,7 @@ def test_axes_are_eigenvectors_as_long_as_the_deviation():
 
 
 def test_without_chance_every_photo_is_its_centre():
-    recipe = replace(PAPER, crops=False, mirror=False, colour_noise=0.0)
+    recipe = replace(PAPER, **STILL)
     drawn = draw(recipe, AXES, 4, np.random.default_rng(4))
     assert drawn.tops.tolist() == drawn.lefts.tolist() == [16] * 4
     assert not drawn.mirrored.any()

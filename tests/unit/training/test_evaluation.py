@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from alexnet_export.checkpoint import load_checkpoint
+from alexnet_export.layers import DIALECTS
 from alexnet_pixels.views import views
 from alexnet_training.errors import UnknownClass, UnreadablePhoto
 from alexnet_training.evaluation import Lens, accuracy, evaluate, predict
@@ -12,6 +13,8 @@ from alexnet_training.fit import Order, fit
 from alexnet_training.initialization import initial_tensors
 from alexnet_training.network import TwoTowers, load_tensors
 from alexnet_training.recipe import PRESETS
+from tests.narrow_dialects import NARROW_CAFFE
+from tests.random_checkpoint import NARROW
 
 CPU = torch.device("cpu")
 
@@ -38,6 +41,20 @@ def test_a_checkpoint_scores_as_its_training_said(trained, photos, view_count):
     assert skipped == ()
 
 
+def test_a_network_of_another_side_is_trained_and_scored_on_its_own_views(
+    photos, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(DIALECTS, NARROW_CAFFE.name, NARROW_CAFFE)
+    recipe = replace(
+        PRESETS["modern"], dialect=NARROW_CAFFE.name, epochs=1, batch_size=8, precision="fp32"
+    )
+    metrics = fit(Order(photos, tmp_path / "run", recipe, CPU))
+    checkpoint, _ = load_checkpoint(tmp_path / "run")
+    assert checkpoint.mean.shape == (227, 227, 3)
+    found, _ = evaluate(checkpoint, photos, CPU, "fp32")
+    assert (found.top1, found.top5, found.n) == (metrics["top1"], metrics["top5"], 8)
+
+
 def test_swapped_folders_score_nothing(trained, photos):
     validation = photos / "validation"
     (validation / "sky").rename(validation / "x")
@@ -60,16 +77,18 @@ def test_unknown_classes_and_unreadable_photos(trained, photos):
         evaluate(trained[0], photos, CPU, "fp32")
 
 
-def test_probabilities_are_the_mean_over_the_views(narrow):
-    network = TwoTowers(narrow, 4)
-    load_tensors(network, initial_tensors(narrow, 4, "he", seed=2))
+@pytest.mark.parametrize("dialect", [NARROW, NARROW_CAFFE], ids=["224", "227"])
+def test_probabilities_are_the_mean_over_the_views(dialect):
+    network = TwoTowers(dialect, 4)
+    load_tensors(network, initial_tensors(dialect, 4, "he", seed=2))
     network.fc8.weight.data.mul_(100)
     pixels = np.random.default_rng(1).integers(0, 256, (9, 256, 256, 3), dtype=np.uint8)
-    lens = Lens(torch.full((224, 224, 3), 100.0), 0.02, CPU, "fp32")
+    side = dialect.image_side
+    lens = Lens(torch.full((side, side, 3), 100.0), 0.02, CPU, "fp32")
     found = predict(network, pixels, lens, 10)
     assert found.shape == (9, 4)
     with torch.inference_mode():
-        seen = torch.from_numpy(views(pixels[7], 10)).permute(0, 3, 1, 2)
+        seen = torch.from_numpy(views(pixels[7], 10, side)).permute(0, 3, 1, 2)
         expected = network.eval()((seen - 100.0) * 0.02).logits.softmax(1).mean(0)
     np.testing.assert_allclose(found[7], expected, atol=1e-5)
     assert np.ptp(found, axis=0).max() > 1e-3
