@@ -20,6 +20,7 @@ from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
 from alexnet_training.errors import DivergedError, RecipeError
 from alexnet_training.evaluation import accuracy, predict
+from alexnet_training.fine_tuning import from_start, in_words, taken_over
 from alexnet_training.folders import find_photos
 from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import Learner
@@ -36,13 +37,17 @@ _COPIES = 2 * (1 + 3)
 
 @dataclass(frozen=True)
 class Order:
-    """What one ``fit`` was asked for; ``start`` is a checkpoint to go on from."""
+    """What one ``fit`` was asked for; ``start`` is a checkpoint to fine-tune.
+
+    ``dialect`` is one that was asked for by name: with ``start``, it has to be that one's.
+    """
 
     data: Path
     out: Path
     recipe: Recipe
     device: torch.device
     start: Path | None = None
+    dialect: str | None = None
     about: str | None = None
     strict: bool = False
 
@@ -89,17 +94,17 @@ def describe(classes: tuple[str, ...]) -> str:
 
 
 def _resolve(order: Order, start: Checkpoint | None) -> Recipe:
-    """The recipe without ``auto``, and with the scale that ``start``'s weights expect."""
+    """The recipe without ``auto``, and with what ``start``'s weights expect."""
     precision = choose_precision(order.recipe.precision, order.device)
     recipe = replace(order.recipe, precision=precision)
-    if start is None:
-        return recipe
-    if start.dialect.name != recipe.dialect:
+    if start is not None:
+        return from_start(recipe, start, order.dialect)
+    if recipe.learn_last:
         raise RecipeError(
-            f"{order.start} has dialect {start.dialect.name}, the recipe {recipe.dialect}: "
-            f"give --dialect {start.dialect.name}"
+            f"--learn-last {recipe.learn_last} keeps the layers before as they are: say whose they "
+            "are with --from CHECKPOINT"
         )
-    return replace(recipe, scale=start.scale)
+    return recipe
 
 
 def _make_learner(
@@ -111,9 +116,8 @@ def _make_learner(
     mean = material.statistics.mean
     if start is not None:
         mean = start.tensors["mean"]
-        for name, tensor in start.tensors.items():
-            if start.classes == classes or not name.startswith(f"{dialect.classifier}."):
-                tensors[name] = torch.from_numpy(tensor)
+        tensors |= taken_over(start, classes)
+        _say(f"from {order.start}: {in_words(recipe, start, classes)}")
     return Learner(
         recipe,
         len(classes),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from torch.nn import functional
 
 from alexnet_export.layers import DIALECTS
@@ -14,7 +15,8 @@ from alexnet_training.augmentation import colour_axes, cut, draw, network_input
 from alexnet_training.cache import Decoded
 from alexnet_training.device import ResolvedPrecision, computing
 from alexnet_training.evaluation import Lens
-from alexnet_training.network import Tensors, TwoTowers, load_tensors, take_tensors
+from alexnet_training.fine_tuning import kept_layers
+from alexnet_training.network import Tensors, TwoTowers, layer_of, load_tensors, take_tensors
 from alexnet_training.recipe import Recipe
 from alexnet_training.update import PaperUpdate
 
@@ -42,6 +44,7 @@ class Learner:
         self.axes = colour_axes(covariance)
         self.network = TwoTowers(dialect, classes, recipe.dropout)
         load_tensors(self.network, tensors)
+        self.network.keep(kept_layers(recipe))
         self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(recipe, self.network)
         first = (mean.shape[0] - dialect.image_side) // 2
@@ -71,7 +74,7 @@ class Learner:
         if recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip, foreach=True)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate_share", 1.0)  # none in runs begun before it
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return float(loss.detach())
@@ -95,18 +98,27 @@ class Learner:
 
 
 def make_optimizer(recipe: Recipe, network: TwoTowers) -> torch.optim.Optimizer:
-    """The recipe's update rule; biases are not decayed (the authors' layers-145.cfg)."""
-    named = list(network.named_parameters())
-    groups = [
-        {
-            "params": [part for name, part in named if name.endswith("weight")],
-            "weight_decay": recipe.weight_decay,
-        },
-        {
-            "params": [part for name, part in named if name.endswith("bias")],
-            "weight_decay": 0.0,
-        },
-    ]
+    """The recipe's update rule for what is learned.
+
+    Biases are not decayed (the authors' layers-145.cfg); layers below the classifier learn at
+    ``below_rate`` of the rate.
+    """
+    classifier, learned = network.dialect.classifier, list[tuple[str, nn.Parameter]]()
+    for name, part in network.named_parameters():
+        if part.requires_grad:
+            learned.append((name, part))
+    groups = []
+    for kind, decay in (("weight", recipe.weight_decay), ("bias", 0.0)):
+        parts = [(name, part) for name, part in learned if name.endswith(kind)]
+        shares = dict.fromkeys([1.0, recipe.below_rate])  # one, where both are the same
+        for share in shares:
+            own = [
+                part
+                for name, part in parts
+                if share == (1.0 if layer_of(name) == classifier else recipe.below_rate)
+            ]
+            groups.append({"params": own, "weight_decay": decay, "rate_share": share})
+    groups = [group for group in groups if group["params"]]
     if recipe.update == "paper":
         return PaperUpdate(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
     return torch.optim.AdamW(

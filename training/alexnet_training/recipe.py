@@ -47,6 +47,8 @@ class Recipe:
     validate_every: int = 1  # epochs; the last is always validated
     precision: Precision = "auto"
     seed: int = 0
+    learn_last: int = 0  # layers that are learned, counted from the classifier up; 0: all of them
+    below_rate: float = 1.0  # rate of the learned layers below the classifier, over its own
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
@@ -67,6 +69,8 @@ class Recipe:
             "scale": (1e-6, 1e3),
             "validate_every": (1, 100_000),
             "seed": (0, 2**32 - 1),
+            "learn_last": (0, 100),
+            "below_rate": (0, 1),
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
@@ -80,9 +84,18 @@ class Recipe:
             raise RecipeError("--schedule plateau looks at every epoch: use --validate-every 1")
 
     def table(self) -> dict[str, Any]:
-        """The recipe as plain JSON values, as it stands in a checkpoint."""
-        return asdict(self)
+        """The recipe as plain JSON values, as it stands in a checkpoint.
 
+        What only fine-tuning has is left out elsewhere: runs that were begun before it go on.
+        """
+        table = asdict(self)
+        for name, value in _WITHOUT_FINE_TUNING.items():
+            if table[name] == value:
+                del table[name]
+        return table
+
+
+_WITHOUT_FINE_TUNING = {"learn_last": 0, "below_rate": 1.0}
 
 PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
     {
@@ -119,9 +132,25 @@ PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
             scale=1 / 58,
             validate_every=2,
         ),
+        # From another network's weights: a new classifier on layers that stay as they are.
+        "finetune": Recipe(
+            epochs=10,
+            batch_size=64,
+            update="adamw",
+            learning_rate=1e-3,
+            schedule="cosine",
+            warm_up=0.1,
+            weight_decay=0.05,
+            clip=5.0,
+            initialization="he",
+            label_smoothing=0.1,
+            learn_last=1,
+            below_rate=0.1,
+        ),
     }
 )
 DEFAULT_PRESET = "modern"
+FROM_PRESET = "finetune"
 
 
 def flag(name: str) -> str:
@@ -132,7 +161,9 @@ def flag(name: str) -> str:
 def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     """``--preset`` and a flag for every key of a recipe, typed as the key is."""
     parser.add_argument(
-        "--preset", choices=sorted(PRESETS), default=DEFAULT_PRESET, help="start from this recipe"
+        "--preset",
+        choices=sorted(PRESETS),
+        help=f"start from this recipe ({DEFAULT_PRESET}; with --from, {FROM_PRESET})",
     )
     group = parser.add_argument_group("recipe", "each overrides the preset's value")
     kinds = typing.get_type_hints(Recipe)
@@ -148,11 +179,15 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(flag(key.name), type=kind, metavar=kind.__name__.upper())
 
 
-def recipe_from_flags(options: argparse.Namespace) -> Recipe:
-    """The preset with the flags that were given; raises RecipeError."""
+def recipe_from_flags(options: argparse.Namespace, *, starts_from: bool = False) -> Recipe:
+    """The preset with the flags that were given; raises RecipeError.
+
+    ``starts_from``: with the weights of another network, for which there is a preset of its own.
+    """
+    preset = options.preset or (FROM_PRESET if starts_from else DEFAULT_PRESET)
     given = {key.name: getattr(options, key.name) for key in fields(Recipe)}
     return replace(
-        PRESETS[options.preset],
+        PRESETS[preset],
         **{name: value for name, value in given.items() if value is not None},
     )
 

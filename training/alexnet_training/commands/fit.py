@@ -27,8 +27,8 @@ def add(commands: Commands) -> None:
         dest="start",
         type=Path,
         metavar="CHECKPOINT",
-        help="start from these weights, with their mean image and scale; the classifier is new "
-        "where the classes differ",
+        help="fine-tune these weights, with their dialect, mean image and scale: a new classifier "
+        "where the classes differ, and --learn-last K layers, all others kept as they are",
     )
     parser.add_argument("--about", metavar="TEXT", help="one sentence on what the model knows")
     add_photo_flags(parser)
@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    recipe: Recipe = recipe_from_flags(options)
+    recipe: Recipe = recipe_from_flags(options, starts_from=options.start is not None)
     with deferred_interrupts(
         f"stopped; {options.out} keeps the last whole epoch: the same command again goes on from it"
     ) as between:
@@ -49,6 +49,7 @@ def _run(options: argparse.Namespace) -> None:
             recipe=recipe,
             device=choose_device(options.device),
             start=options.start,
+            dialect=options.dialect,
             about=options.about,
             strict=options.strict,
         )
