@@ -6,6 +6,9 @@ ExportError
 ├── ParityError        towers and single do not give the same numbers
 ├── PrecisionError     a precision loses too much, or does not fit the devices
 ├── DeployError        the repository cannot be written or switched
+├── SourceError        a public network's file is refused
+├── DownloadError      a published file was not fetched
+│   └── OfflineError   no address answers: the network is closed
 └── TritonError        a Triton server cannot be reached or refuses
 
 What is wrong with a repository that was found is alexnet_repository.errors.RepositoryError.
@@ -36,6 +39,18 @@ class PrecisionError(ExportError):
 
 class DeployError(ExportError):
     """The repository cannot be written or switched."""
+
+
+class SourceError(ExportError):
+    """A public network's file is refused: another one, damaged, or of another structure."""
+
+
+class DownloadError(ExportError):
+    """A published file was not fetched: another is there, or the disk does not take it."""
+
+
+class OfflineError(DownloadError):
+    """No address answers: the network is closed; the message says what to fetch by hand."""
 
 
 class TritonError(ExportError):
