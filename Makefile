@@ -8,13 +8,19 @@ INDEX      ?= data/index.sqlite
 DIGITS     ?= data/digits
 # What to serve: DATA=a folder of class folders to train on (FIT="--epochs 5" changes the recipe),
 # or CHECKPOINT=a run folder (PICTURES=photos to prove it on, if it has none beside it); with
-# neither, what is deployed, or else the starter model.
+# neither, what is deployed, or else the starter model.  MODEL=imagenet (Caffe's two towers) or
+# MODEL=torchvision is a published network, fetched once into DOWNLOADS.
 DATA       ?=
 CHECKPOINT ?=
 PICTURES   ?=
 FIT        ?=
+MODEL      ?=
+DOWNLOADS  ?= data/downloads
 # What make triton allows: none, or explicit (models are loaded and unloaded on request).
 CONTROL    ?= none
+
+# Where there is no way to the internet; import says so with exit code 3.
+INSTEAD = $(if $(wildcard $(REPOSITORY)/alexnet/manifest.json),what is deployed,the starter model)
 
 RUN   := $(RUNS)/$(notdir $(abspath $(DATA)))
 BIN   := .venv/bin
@@ -30,6 +36,15 @@ ifneq ($(CHECKPOINT),)
 else ifneq ($(DATA),)
 	$(BIN)/alexnet-train fit "$(DATA)" --out "$(RUN)" $(FIT)
 	$(BIN)/alexnet-export deploy "$(RUN)" --repository "$(REPOSITORY)"
+else ifneq ($(MODEL),)
+	$(if $(filter imagenet torchvision,$(MODEL)),,$(error MODEL=$(MODEL): there are imagenet and torchvision))
+	@$(BIN)/alexnet-export import $(if $(filter imagenet,$(MODEL)),caffe,$(MODEL)) --download \
+		--downloads "$(DOWNLOADS)" --out "$(RUNS)/$(MODEL)" || [ $$? = 3 ]
+	@if [ -e "$(RUNS)/$(MODEL)/weights.safetensors" ]; \
+	then $(BIN)/alexnet-export deploy "$(RUNS)/$(MODEL)" --repository "$(REPOSITORY)" \
+		$(if $(PICTURES),--pictures "$(PICTURES)"); \
+	else echo "The network is closed: serving $(INSTEAD) instead of MODEL=$(MODEL)." >&2; fi
+	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
 else
 	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
 endif
@@ -49,9 +64,11 @@ triton: $(READY)
 	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
 	$(BIN)/python deploy/local_triton/start.py --repository "$(REPOSITORY)" --model-control $(CONTROL)
 
+# What waits longest, for the starter model's training, begins first.
 test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
-	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/e2e tests/triton tests/gpu
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		tests/newcomer tests/e2e tests/triton tests/gpu
 
 # The fault tests of the server in full, where `make test` takes a sample. In the order of their
 # names, because by far the longest (tests/faults/api) is then not the last to begin.

@@ -93,7 +93,7 @@ class Control:
     def answers(
         self, images: npt.NDArray[np.uint8], version: str
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """``features`` [n, 4096] and ``probabilities`` [n, C] of ``images`` [n, 224, 224, 3]."""
+        """``features`` [n, 4096] and ``probabilities`` [n, C] of ``images`` [n, side, side, 3]."""
         request = service_pb2.ModelInferRequest(model_name=ENSEMBLE, model_version=version)
         request.inputs.add(name="images", datatype="UINT8", shape=images.shape)
         request.raw_input_contents.append(images.tobytes())

@@ -31,6 +31,8 @@ def facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(("checkpoint", f"{measured} of {metrics.get('n', 0):,} validation pictures"))
     if loss := manifest.get("precision_loss"):
         found.append((str(manifest.get("precision")), _against_fp32(loss)))
+    elif manifest.get("precision", "fp32") != "fp32" and "precision_loss" in manifest:
+        found.append((str(manifest["precision"]), "what it loses was not measured, without photos"))
     if parity := manifest.get("parity"):
         found.append(("split", f"{_agreement(parity)}; {parity['pictures']:,} pictures"))
     if table := manifest.get("parity_table"):

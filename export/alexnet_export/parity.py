@@ -51,7 +51,7 @@ class Parity:
 
 
 def run(graphs: list[Graph], images: Images, purpose: str) -> Answers:
-    """Lead ``images`` uint8 [n, 224, 224, 3] through graphs in data order, on the CPU."""
+    """Lead ``images`` uint8 [n, side, side, 3] through graphs in data order, on the CPU."""
     import onnxruntime  # noqa: PLC0415 (show, verify and rollback do without it)
 
     options = onnxruntime.SessionOptions()

@@ -22,7 +22,7 @@ _TIMEOUT_S = 60.0
 
 
 def ask_triton(address: str, images: Images, version: str) -> Answers:
-    """What the Triton at ``HOST:PORT`` (gRPC) answers on uint8 [n, 224, 224, 3].
+    """What the Triton at ``HOST:PORT`` (gRPC) answers on uint8 [n, side, side, 3].
 
     Raises TritonError where it cannot be reached, lacks that version, or takes over a minute for
     a batch.

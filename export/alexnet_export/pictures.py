@@ -27,7 +27,10 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True)
 class Pictures:
-    """Centre views, uint8 [n, 224, 224, 3], and their classes, int64 [n], where they are known."""
+    """Centre views, uint8 [n, side, side, 3], and their classes, int64 [n], where those are known.
+
+    ``side`` is that of the views the checkpoint's dialect was made for.
+    """
 
     images: Images
     labels: npt.NDArray[np.int64] | None
@@ -42,38 +45,52 @@ class Pictures:
         )
 
 
-def proof_views(checkpoint: Path, folder: Path | None) -> Images:
-    """Centre views of up to 200 pictures, uint8 [n, 224, 224, 3].
+def proof_views(checkpoint: Path, folder: Path | None, side: int) -> Images:
+    """Centre views of up to 200 pictures, uint8 [n, side, side, 3]; ``side`` is the dialect's.
 
     From ``folder`` (searched in depth, unreadable files passed over) or else from the
     ``pictures.npz`` beside the checkpoint.  Raises PicturesError where there are none.
     """
-    return _of_folder(folder, _ENOUGH)[0] if folder else _of_checkpoint(checkpoint, _ENOUGH).images
+    if folder is None:
+        return _of_checkpoint(checkpoint, _ENOUGH, side).images
+    return _of_folder(folder, _ENOUGH, side)[0]
 
 
-def measured_pictures(checkpoint: Path, folder: Path | None, classes: tuple[str, ...]) -> Pictures:
+def measured_pictures(
+    checkpoint: Path, folder: Path | None, classes: tuple[str, ...], side: int
+) -> Pictures | None:
     """Up to 1000 pictures, from where ``proof_views`` has them, to measure a precision on.
 
     Those of a folder have known classes where every one lies in a folder named after a class.
+    None where there are drawn ones alone (importing/drawn_pictures.py): of no class, and nothing
+    that the network was made for, so that what is lost on them says nothing.
     """
     if folder is None:
-        return _of_checkpoint(checkpoint, _ENOUGH_TO_MEASURE)
-    images, names = _of_folder(folder, _ENOUGH_TO_MEASURE)
+        if _are_drawn(checkpoint):
+            return None
+        return _of_checkpoint(checkpoint, _ENOUGH_TO_MEASURE, side)
+    images, names = _of_folder(folder, _ENOUGH_TO_MEASURE, side)
     if not set(names) <= set(classes):
         return Pictures(images, None)
     return Pictures(images, np.array([classes.index(name) for name in names]))
 
 
-def calibration_pictures(folder: Path | None, measured: Pictures) -> tuple[Images, Pictures]:
-    """The pictures to calibrate on, uint8 [n, 224, 224, 3], and those left to measure on.
+def calibration_pictures(folder: Path | None, measured: Pictures | None) -> tuple[Images, Pictures]:
+    """The pictures to calibrate on, uint8 [n, side, side, 3], and those left to measure on.
 
-    Up to 200 of ``folder``; without one, every second picture of ``measured``.  No picture is in
-    both.  Raises PicturesError where none is left to measure on.
+    Up to 200 of ``folder``, as large as those of ``measured``; without one, every second of these.
+    No picture is in both.  Raises PicturesError where none is left to measure on, or there were
+    drawn ones alone.
     """
+    if measured is None:
+        raise PicturesError(
+            f"the {PICTURES_FILE} beside the checkpoint is drawn, no photos: int8 cannot be "
+            "calibrated on it, nor its loss measured. Name photos with --pictures FOLDER"
+        )
     if folder is None:
         images = measured.images[1::2]
     else:
-        images, _ = _of_folder(folder, _ENOUGH)
+        images, _ = _of_folder(folder, _ENOUGH, measured.images.shape[1])
     used = {picture.tobytes() for picture in images}
     left = [place for place, one in enumerate(measured.images) if one.tobytes() not in used]
     if not left or not len(images):
@@ -86,24 +103,33 @@ def calibration_pictures(folder: Path | None, measured: Pictures) -> tuple[Image
 
 
 def pictures_digest(images: Images) -> str:
-    """Hexadecimal sha256 of views, uint8 [n, 224, 224, 3]."""
+    """Hexadecimal sha256 of views, uint8 [n, side, side, 3]."""
     return hashlib.sha256(images.tobytes()).hexdigest()
 
 
-def _of_checkpoint(place: Path, most: int) -> Pictures:
+def _are_drawn(place: Path) -> bool:
+    with np.load(_beside(place), allow_pickle=False) as kept:
+        return "drawn" in kept and bool(kept["drawn"])
+
+
+def _beside(place: Path) -> Path:
     path = weights_path(place).with_name(PICTURES_FILE)
     if not path.is_file():
         raise PicturesError(
             f"no {PICTURES_FILE} beside the checkpoint: name a folder of photos to prove the "
             "split on with --pictures FOLDER"
         )
-    with np.load(path, allow_pickle=False) as kept:
-        images = np.concatenate([views(picture) for picture in kept["images"][:most]])
+    return path
+
+
+def _of_checkpoint(place: Path, most: int, side: int) -> Pictures:
+    with np.load(_beside(place), allow_pickle=False) as kept:
+        images = np.concatenate([views(one, 1, side) for one in kept["images"][:most]])
         labels = kept["labels"][:most].astype(np.int64) if "labels" in kept else None
         return Pictures(images, labels)
 
 
-def _of_folder(folder: Path, most: int) -> tuple[Images, list[str]]:
+def _of_folder(folder: Path, most: int, side: int) -> tuple[Images, list[str]]:
     """Centre views, and the name of the folder that each file lies in."""
     files = [
         path
@@ -117,7 +143,7 @@ def _of_folder(folder: Path, most: int) -> tuple[Images, list[str]]:
     for place in tqdm(chosen, desc=folder.name, unit="picture", disable=None):
         path = files[place]
         try:
-            found.append(views(decode(path.read_bytes())))
+            found.append(views(decode(path.read_bytes()), 1, side))
         except PictureError:
             continue
         names.append(path.parent.name)

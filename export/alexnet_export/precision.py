@@ -18,6 +18,7 @@ from alexnet_repository.golden import cosines
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 MAX_TOP1_LOSS = 0.5
+MIN_COSINE = 0.99  # where the loss cannot be measured
 
 Labels = npt.NDArray[np.int64]
 
@@ -102,6 +103,21 @@ def require(loss: Loss, precision: Precision, max_top1_loss: float) -> None:
         f"pictures (--pictures FOLDER; one of {loss.pictures} is {100 / loss.pictures:.2f} points) "
         "measure it better"
     )
+
+
+def require_alike(given: Answers, fp32: Answers, precision: Precision) -> None:
+    """Raise PrecisionError where the features point elsewhere than in fp32.
+
+    For pictures that a loss means nothing on: drawn ones show at least what overflows or vanishes.
+    """
+    least = 0.0  # where a number passed the largest of its kind
+    if np.isfinite(given.features).all() and np.isfinite(given.probabilities).all():
+        least = float(np.min(cosines(given.features, fp32.features)))
+    if least < MIN_COSINE:
+        raise PrecisionError(
+            f"{precision} gives features whose cosine with fp32's is only {least:.4f} (limit "
+            f"{MIN_COSINE:g}) for one of {len(fp32.features)} pictures; nothing was deployed"
+        )
 
 
 def _top(answers: Answers, labels: Labels, count: int) -> float:

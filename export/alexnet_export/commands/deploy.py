@@ -105,6 +105,12 @@ def _run(options: argparse.Namespace) -> int:
     )
     if loss:
         print(_told(loss, manifest["precision"], manifest["calibration"]), file=sys.stderr)
+    elif manifest["precision"] != "fp32":
+        print(
+            f"what {manifest['precision']} loses was not measured: the pictures beside the "
+            "checkpoint are drawn, no photos; --pictures FOLDER measures it on yours",
+            file=sys.stderr,
+        )
     return 0
 
 
