@@ -51,7 +51,7 @@ endif
 	$(BIN)/alexnet-server serve --repository "$(REPOSITORY)" --port $(PORT) --index "sqlite:///$(INDEX)"
 
 starter: $(READY)
-	@echo "No model is deployed yet: training the starter model on handwritten digits (about 2 minutes)." >&2
+	@echo "No model is deployed yet: training the starter model on handwritten digits (a minute or two)." >&2
 	@echo "It knows the digits 0 to 9 and nothing else. Your own: make serve DATA=path/to/folders" >&2
 	$(BIN)/alexnet-train digits "$(DIGITS)"
 	$(BIN)/alexnet-train fit "$(DIGITS)" --out "$(RUNS)/starter" --preset starter \

@@ -101,7 +101,7 @@ class _Walk:
         return node
 
     def _end(self, node: onnx.NodeProto) -> None:
-        if len(self._shape) != 1 or attributes(node).get("axis", -1) not in (1, -1):
+        if attributes(node).get("axis", -1) not in (1, -1):
             raise SourceError(f"{called(node)} is not over the classes")
         if node.output[0] not in self._outputs:
             raise SourceError(f"{called(node)} is not what the network answers")

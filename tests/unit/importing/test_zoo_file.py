@@ -162,6 +162,16 @@ def _answers_before(model: onnx.ModelProto) -> None:
     model.graph.output[0].name = "fc8_1"
 
 
+def _one_more(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Relu", ["fc8_1"], ["more"]))
+    node(model, ANSWER).input[0] = "more"
+
+
+def _other_rows(model: onnx.ModelProto) -> None:
+    (tensor,) = [one for one in model.graph.initializer if one.name == "OC2_DUMMY_1"]
+    tensor.CopyFrom(numpy_helper.from_array(np.array([2, 36], np.int64), tensor.name))
+
+
 def _external(model: onnx.ModelProto) -> None:
     (tensor,) = [one for one in model.graph.initializer if one.name == "conv1_w_0"]
     tensor.ClearField("raw_data")
@@ -216,6 +226,8 @@ def _old_operators(model: onnx.ModelProto) -> None:
         (_branch, "2 nodes read pool2_1"),
         (_circle, "its nodes go round in a circle"),
         (_answers_before, "Softmax prob_1 is not what the network answers"),
+        (_one_more, "behind fc8 there is ReLU"),
+        (_other_rows, "makes [2, 36], no row of 72 a picture"),
         (_external, "conv1_w_0 lies in another file, which is not opened"),
         (_too_few_numbers, "conv1_w_0 is damaged"),
         (_no_bias, "Conv conv4_1 has no constant as input 2"),
