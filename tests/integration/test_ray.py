@@ -45,6 +45,8 @@ def _local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # Else it writes a token into the home folder, for a cluster that nobody else can reach.
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        # Its programs come from the disk the first time, where half a minute may be too little.
+        patch.setenv("RAY_gcs_server_port_wait_time_s", "120")
         ray.init(
             num_cpus=2,
             object_store_memory=OBJECT_STORE_BYTES,
