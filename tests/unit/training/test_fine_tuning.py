@@ -10,6 +10,7 @@ import torch
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.layers import CAFFE, DIALECTS, TORCHVISION
+from alexnet_training.cli import main
 from alexnet_training.errors import Interrupted, RecipeError, RunMismatch
 from alexnet_training.fine_tuning import in_words, kept_layers
 from alexnet_training.fit import Order, fit
@@ -142,7 +143,10 @@ def learning(recipe: Recipe):
         recipe = replace(recipe, dialect=NARROW.name)
         kept = kept_layers(recipe)
     network = TwoTowers(NARROW, 3, recipe.dropout)
-    load_tensors(network, initial_tensors(NARROW, 3, "he", 0))
+    tensors = initial_tensors(NARROW, 3, "he", 0)
+    # He's biases are 0, on which a decay would not show.
+    biases = {name: torch.full_like(part, 0.5) for name, part in tensors.items() if "bias" in name}
+    load_tensors(network, tensors | biases)
     network.keep(kept)
     return network, make_optimizer(recipe, network)
 
@@ -217,3 +221,17 @@ def test_the_checkpoint_of_a_start_is_checked(start, photos, tmp_path) -> None:
     (start / "weights.safetensors").write_bytes(b"not one")
     with pytest.raises(Exception, match="sha256"):
         fit(order_of(photos, start, tmp_path / "run"))
+
+
+def test_the_command_takes_the_preset_and_refuses_another_dialect(
+    start, photos, tmp_path, capsys
+) -> None:
+    words = ["fit", str(photos), "--from", str(start), "--out", str(tmp_path / "run")]
+    assert main([*words, "--dialect=caffe"]) == 2
+    assert "has dialect narrow, and --dialect says caffe" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main([*words, "--epochs=1"]) == 0
+    wanted = replace(PRESETS["finetune"], dialect=NARROW.name, epochs=1)
+    found = load_checkpoint(tmp_path / "run")[0]
+    kept = replace(wanted, scale=found.scale, precision=found.recipe["precision"])
+    assert {**found.recipe, **kept.table()} == found.recipe
