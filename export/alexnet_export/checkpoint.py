@@ -51,7 +51,7 @@ class Checkpoint:
 
     @property
     def mean(self) -> Tensor:
-        """The mean a view is shifted by: the centre of the mean image, float32 [224, 224, 3]."""
+        """The mean a view is shifted by: the centre of the mean image, float32 [side, side, 3]."""
         whole = self.tensors["mean"]
         start = (whole.shape[0] - self.dialect.image_side) // 2
         stop = start + self.dialect.image_side

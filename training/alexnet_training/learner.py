@@ -62,8 +62,8 @@ class Learner:
         """Learn from ``photos`` at ``rows``; gives their mean loss before the update."""
         recipe, lens = self.recipe, self.lens
         drawn = draw(recipe, self.axes, len(rows), chance)
-        crops = cut(photos.pixels, rows, drawn)  # [n, 224, 224, 3]
-        images = network_input(crops, lens.mean, lens.scale, drawn.noise)  # [n, 3, 224, 224]
+        crops = cut(photos.pixels, rows, drawn)  # [n, side, side, 3]
+        images = network_input(crops, lens.mean, lens.scale, drawn.noise)  # [n, 3, side, side]
         labels = torch.from_numpy(photos.labels[rows]).to(lens.device)
         with computing(lens.device, lens.precision):
             logits = self.network(images).logits

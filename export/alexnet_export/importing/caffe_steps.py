@@ -18,7 +18,8 @@ from alexnet_export.errors import SourceError
 from alexnet_export.layers import Dialect, Norm, Pool, shapes
 
 # The mean pixel of the challenge's training pictures, RGB, 0..255: Caffe's mean image averaged.
-# float32 [3]; as in the ONNX Model Zoo's and Caffe's own preprocessing.
+# float32 [3]; as in Caffe's own examples.  A script beside the ONNX Model Zoo's file subtracts
+# 123.68, 116.779, 103.939 instead, the mean pixel of the later VGG networks.
 MEAN_PIXEL = (122.67891434, 116.66876762, 104.00698793)
 
 
