@@ -1,6 +1,6 @@
 # The server: no PyTorch, no compiler, not root.
 #   docker build --target server --tag alexnet-server .
-# EXTRA=serve-triton leaves ONNX Runtime out, where a Triton runs the model.  Pin PYTHON_IMAGE by
+# EXTRA=serve-triton leaves OpenVINO out, where a Triton runs the model.  Pin PYTHON_IMAGE by
 # digest (python:3.13-slim@sha256:...); what pip installs is pinned by version in constraints.txt.
 ARG PYTHON_IMAGE=python:3.13-slim
 

@@ -58,7 +58,7 @@ def main() -> None:
         rows.append(row | {"views_a_pass": round(statistics.mean(passes), 1)})
     engine.close()
     result = {
-        **measured_on("onnxruntime", "numpy"),
+        **measured_on("openvino", "numpy"),
         "engine": network.describe(),
         "rounds": arguments.rounds,
         "seconds_a_round": arguments.seconds,

@@ -88,7 +88,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alexnet-lifecycle-") as folder:
         _live(life, Path(folder), arguments)
     result = {
-        **measured_on("onnxruntime", "apsw", "faiss-cpu"),
+        **measured_on("openvino", "apsw", "faiss-cpu"),
         "steps": life.steps,
     }
     keep(result, arguments.out)

@@ -57,7 +57,7 @@ def main() -> None:
             progress.update()
             real = _measure(embedded, capacity, arguments.seconds, progress)
     result = {
-        **measured_on("onnxruntime", "waitress", "flask"),
+        **measured_on("openvino", "waitress", "flask"),
         "gates": {"fixed_backend": FIXED_GATE, "real_engine": GATE},
         "fixed_backend": fixed,
         "real_engine": real,

@@ -50,7 +50,7 @@ def main() -> None:
             losses[precision] = manifest["precision_loss"]
         rows = [_batch(engines, size, arguments.repeats) for size in BATCHES]
     result = {
-        **measured_on("onnxruntime", "numpy"),
+        **measured_on("openvino", "numpy"),
         "loss": losses["int8"],
         "batches": rows,
     }

@@ -45,7 +45,7 @@ def main() -> None:
     """Measure, print the table and write it as JSON."""
     arguments = _arguments()
     result = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    result |= measured_on("httpx", "onnxruntime", "waitress")
+    result |= measured_on("httpx", "openvino", "waitress")
     with tempfile.TemporaryDirectory(prefix="alexnet-score-") as name:
         folder = Path(name)
         with running_server(arguments.repository, folder / "index.sqlite") as server:

@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="alexnet-towers-") as folder:
         engines = _engines(arguments.checkpoint, Path(folder))
         result = {
-            **measured_on("onnxruntime", "numpy"),
+            **measured_on("openvino", "numpy"),
             "layouts": {layout: engine.describe() for layout, engine in engines.items()},
             "batches": [_batch(engines, size, arguments.repeats) for size in BATCHES],
             "callers": [_callers(engines, count) for count in CALLERS],

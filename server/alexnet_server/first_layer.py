@@ -14,6 +14,7 @@ from alexnet_repository.files import GRAPH_FILE
 from alexnet_repository.repository import Repository
 from alexnet_server.engine import Images, Values
 from alexnet_server.errors import BadModelOutput, NoFirstLayer
+from alexnet_server.host_graph import HostGraph
 
 _MODEL = "conv1"
 TOWERS = ("tower0", "tower1")
@@ -31,7 +32,7 @@ class FirstLayer:
         # Not when it is asked: another deploy may have taken the folder's place by then.
         self._content = _content(repository)
         self._lock = threading.Lock()
-        self._session: Any = None
+        self._graph: HostGraph | None = None
         self._kernels: list[str] = []
 
     def maps(self, image: Images) -> Values:
@@ -40,8 +41,7 @@ class FirstLayer:
         ``side`` is the engine's ``view_side``; ``s`` is the dialect's, 55 in the paper.  Raises
         NoFirstLayer, or BadModelOutput where they hold NaN or infinity.
         """
-        session = self._loaded()
-        found: Values = session.run([_MODEL], {"images": image[None]})[0][0]
+        found: Values = self._loaded().run({"images": image[None]}, [_MODEL])[_MODEL][0]
         if not np.isfinite(found).all():
             raise BadModelOutput("the first layer gave NaN or infinity: deploy another model")
         return found
@@ -70,12 +70,12 @@ class FirstLayer:
             "map_png": _png(np.rint(one * (255 / highest)).astype(np.uint8)),
         }
 
-    def _loaded(self) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+    def _loaded(self) -> HostGraph:
         with self._lock:
-            if self._session is None:
-                self._session, self._kernels = _load(self._content)
+            if self._graph is None:
+                self._graph, self._kernels = _load(self._content)
                 self._content = None
-            return self._session
+            return self._graph
 
 
 def _content(repository: Repository) -> bytes | None:
@@ -83,13 +83,9 @@ def _content(repository: Repository) -> bytes | None:
     return (repository.root / name).read_bytes() if name in repository.manifest["files"] else None
 
 
-def _load(content: bytes | None) -> tuple[Any, list[str]]:
+def _load(content: bytes | None) -> tuple[HostGraph, list[str]]:
     if content is None:
         raise NoFirstLayer("this deploy has no graph of conv1: deploy again (alexnet-export)")
-    try:
-        import onnxruntime  # noqa: PLC0415 (a server that only asks a Triton may not have it)
-    except ImportError as error:
-        raise NoFirstLayer("this server has no ONNX Runtime: the maps are not drawn") from error
     import onnx  # noqa: PLC0415
 
     weight = next(
@@ -97,11 +93,11 @@ def _load(content: bytes | None) -> tuple[Any, list[str]]:
         for tensor in onnx.load_from_string(content).graph.initializer
         if tensor.name == f"{_MODEL}_weight"
     )  # [kernels, 3, 11, 11]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return session, [_png(_visible(kernel.transpose(1, 2, 0))) for kernel in weight]
+    try:
+        graph = HostGraph(content, threads=1)
+    except ImportError as error:
+        raise NoFirstLayer("this server has no OpenVINO: the maps are not drawn") from error
+    return graph, [_png(_visible(kernel.transpose(1, 2, 0))) for kernel in weight]
 
 
 def _visible(kernel: Values) -> Images:

@@ -80,7 +80,7 @@ def _follow(
 def _engine_of(settings: Settings, triton: Triton | None, on_pass: OnPass) -> EngineOf:
     if triton is not None:
         return partial(triton_engine, triton)
-    # Beside a Triton, ONNX Runtime need not be installed.
+    # Beside a Triton, OpenVINO need not be installed.
     from alexnet_server.engine.local import LocalNetwork  # noqa: PLC0415
 
     batch = Batch(settings.batch_views, settings.batch_delay_ms / 1000)

@@ -114,8 +114,8 @@ def needed(distribution: str, extra: str | None = None) -> set[str]:
 def test_serving_never_installs_torch() -> None:
     assert needed("alexnet-server") == {"numpy", "pillow"}
     serving = needed("alexnet-server", "serve")
-    assert {"flask", "waitress", "onnxruntime", "tritonclient"} <= serving
-    assert not serving & {"torch", "scikit-learn", "safetensors", "httpx"}
+    assert {"flask", "waitress", "openvino", "tritonclient"} <= serving
+    assert not serving & {"torch", "onnxruntime", "scikit-learn", "safetensors", "httpx"}
     assert "torch" not in needed("alexnet-export", "prove")
     assert not {name for name in needed("alexnet-client") if name.startswith("alexnet")}
 

@@ -24,7 +24,8 @@ from alexnet_pixels.thumbnail import thumbnail
 from alexnet_pixels.views import views
 from alexnet_repository.repository import Repository, open_repository
 from alexnet_server.commands.flags import FAULTY, Verbs, add_command, index_file, tell
-from alexnet_server.errors import EngineError, SettingsError
+from alexnet_server.engine.local import LocalNetwork
+from alexnet_server.errors import SettingsError
 from alexnet_server.index.drift import Drift
 from alexnet_server.index.inspected import Generation, generations, open_file
 from alexnet_server.index.opening import Indexes
@@ -182,12 +183,6 @@ def _reader(folder: Path | None, originals: Path | None) -> Read:
 @contextmanager
 def _looking(repository: Repository, limits: PixelLimits) -> Iterator[Look]:
     """The network in this process, and a thread a core to decode."""
-    try:
-        from alexnet_server.engine.local import LocalNetwork  # noqa: PLC0415 - ONNX Runtime
-    except ImportError as error:
-        raise EngineError(
-            f"{error}: reindex runs the model itself, install alexnet-server[serve]"
-        ) from error
     network = LocalNetwork(repository)
     with ThreadPoolExecutor(os.cpu_count()) as decoders:
 

@@ -19,12 +19,12 @@ from alexnet_server.engine import Images, Inference
 from alexnet_server.engine.crew import Crew
 from alexnet_server.engine.joined import join
 from alexnet_server.engine.placed import PlacedStep, load_cuda, place
-from alexnet_server.engine.value import HOST, Traffic, Value, tensor_on
+from alexnet_server.engine.value import HOST, Traffic, Value
 from alexnet_server.errors import EngineError
 
 
 class LocalNetwork:
-    """Runs a repository in this process with ONNX Runtime; safe to call from many threads.
+    """Runs a repository in this process; safe to call from many threads.
 
     ``view_side`` is that of the views it takes; ``traffic`` counts what went from one device to
     another.
@@ -36,13 +36,13 @@ class LocalNetwork:
         Raises EngineError where a step cannot be placed here, RepositoryError where one cannot be
         loaded or the known pictures do not give their known answers.
         """
-        _require_one_runtime()
         self.view_side = repository.view_side
         steps = repository.steps()
         self._devices = {step.model: step.device for step in steps}
         if set(self._devices.values()) == {HOST}:
             self._waves = [[_together(repository, steps)]]
         else:
+            _require_one_runtime()
             load_cuda()
             self._waves = [
                 [place(repository.graph(step), step) for step in wave] for wave in waves(steps)
@@ -53,7 +53,7 @@ class LocalNetwork:
 
     def run(self, images: Images) -> Inference:
         """``images`` uint8 [n, side, side, 3] through the network, in one pass."""
-        values = {"images": Value("images", HOST, tensor_on(images, HOST), self.traffic)}
+        values = {"images": Value("images", HOST, images, self.traffic)}
         for wave in self._waves:
             calls = [partial(placed.run, values, self.traffic) for placed in wave]
             for made in self._crew.run(calls):
@@ -69,7 +69,7 @@ class LocalNetwork:
         try:
             found = self.run(golden.images)
             found.require_finite()
-        except Exception as error:  # onnxruntime's exceptions share no narrower root
+        except Exception as error:  # the runtimes' exceptions share no narrower root
             raise RepositoryError(
                 f"the model in {repository.root} cannot be run on this machine: {error}"
             ) from error
@@ -101,5 +101,5 @@ def _require_one_runtime() -> None:
     if len(found) > 1:
         raise EngineError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
-            "uninstall both, then install alexnet-server[serve] or [serve-gpu]"
+            "uninstall both, then install alexnet-server[serve-gpu] (and alexnet-export[prove-gpu])"
         )

@@ -1,4 +1,4 @@
-"""A step of the ensemble on its device: the session that runs it, and how it is run."""
+"""A step of the ensemble on its device: OpenVINO runs it on the processor, ONNX Runtime on GPUs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,54 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import onnxruntime
+from typing import Any, Protocol
 
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.steps import Step
 from alexnet_server.engine.value import HOST, Traffic, Value, ort_device
 from alexnet_server.errors import EngineError
+from alexnet_server.host_graph import HostGraph
 
 Provider = tuple[str, dict[str, str]]
 CUDA = "CUDAExecutionProvider"
 
 
+class PlacedStep(Protocol):
+    """One graph of the ensemble where it runs."""
+
+    @property
+    def step(self) -> Step:
+        """What it is in the ensemble."""
+
+    def run(self, values: Mapping[str, Value], traffic: Traffic) -> dict[str, Value]:
+        """The step's outputs, left on its device; inputs that are elsewhere are copied there."""
+
+
 @dataclass(frozen=True)
-class PlacedStep:
-    """One graph of the ensemble and the session that runs it on ``step.device``."""
+class HostStep:
+    """A step on the processor."""
+
+    step: Step
+    graph: HostGraph
+
+    def run(self, values: Mapping[str, Value], traffic: Traffic) -> dict[str, Value]:
+        """See PlacedStep."""
+        inputs = {port: values[name].on(HOST) for port, name in self.step.inputs.items()}
+        made = self.graph.run(inputs, self.step.outputs)
+        return {
+            name: Value(name, HOST, made[port], traffic) for port, name in self.step.outputs.items()
+        }
+
+
+@dataclass(frozen=True)
+class GpuStep:
+    """A step on a GPU, and the session that runs it there."""
 
     step: Step
     session: Any
 
     def run(self, values: Mapping[str, Value], traffic: Traffic) -> dict[str, Value]:
-        """The step's outputs, left on its device; inputs that are elsewhere are copied there."""
+        """See PlacedStep."""
         device = self.step.device
         binding = self.session.io_binding()
         for port, name in self.step.inputs.items():
@@ -46,24 +72,40 @@ class PlacedStep:
 def place(graph: Path | bytes, step: Step) -> PlacedStep:
     """Load a graph, from its file or its bytes, on the device that its step names.
 
-    Raises EngineError where this machine has no such device, RepositoryError where the graph
-    cannot be loaded.
+    Raises EngineError where this machine has no such device or nothing to run it with,
+    RepositoryError where the graph cannot be loaded.
     """
+    if step.device != HOST:
+        return GpuStep(step, _session(graph, step))
+    try:
+        return HostStep(step, HostGraph(graph))
+    except ImportError as error:
+        raise EngineError(
+            f"{error}: to run a model itself the server needs alexnet-server[serve]; beside a "
+            "Triton it does not"
+        ) from error
+    except RuntimeError as error:  # OpenVINO's only one
+        raise RepositoryError(f"{step.model} cannot be loaded: {error}") from error
+
+
+def _session(graph: Path | bytes, step: Step) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
     provider = provider_of(step.device)
+    import onnxruntime  # noqa: PLC0415 (only a server with GPUs has it)
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings are about its own optimisations
+    options.intra_op_num_threads = 1  # the work is on the GPU: no core is to wait spinning
     try:
         # enable_fallback=0: a failing provider is not to be replaced by the CPU.
         session = onnxruntime.InferenceSession(
-            graph, _options(step.device), providers=[provider], enable_fallback=0
+            graph, options, providers=[provider], enable_fallback=0
         )
     except Exception as error:  # onnxruntime's exceptions share no narrower root
-        if step.device != HOST:
-            raise _not_here(step, str(error)) from error
-        raise RepositoryError(f"{step.model} cannot be loaded: {error}") from error
+        raise _not_here(step, str(error)) from error
     if provider[0] not in session.get_providers():
         # A CUDA library that is missing is only logged, and the session then runs on the CPU.
         raise _not_here(step, "it fell back to the CPU, its log above says why")
-    session._model_bytes = None  # what it keeps of given bytes for a later change of providers
-    return PlacedStep(step, session)
+    return session
 
 
 def load_cuda() -> None:
@@ -71,22 +113,23 @@ def load_cuda() -> None:
 
     They lie where the loader does not look by itself.
     """
-    if CUDA in onnxruntime.get_available_providers():
+    if CUDA in _providers():
+        import onnxruntime  # noqa: PLC0415 (as above)
+
         with redirect_stdout(sys.stderr):  # what it prints is no result
             onnxruntime.preload_dlls()
 
 
 def provider_of(device: str) -> Provider:
-    """The execution provider for ``cpu`` or ``cuda:N`` and its options.
+    """The execution provider for ``cuda:N`` and its options.
 
-    Raises EngineError where this onnxruntime was built without CUDA.
+    Raises EngineError where there is no ONNX Runtime, or one without CUDA.
     """
-    if device == HOST:
-        return "CPUExecutionProvider", {}
-    if CUDA not in onnxruntime.get_available_providers():
+    if CUDA not in _providers():
         raise EngineError(
-            f"the repository places a step on {device}, but this onnxruntime has no CUDA: install "
-            "alexnet-server[serve-gpu] in place of [serve], or deploy with --devices cpu"
+            f"the repository places a step on {device}, but there is no ONNX Runtime with CUDA "
+            "here: install alexnet-server[serve-gpu] in place of [serve], or deploy with --devices "
+            "cpu"
         )
     return CUDA, {
         "device_id": str(ort_device(device)[1]),
@@ -97,12 +140,13 @@ def provider_of(device: str) -> Provider:
     }
 
 
-def _options(device: str) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings are about its own optimisations
-    if device != HOST:
-        options.intra_op_num_threads = 1  # the work is on the GPU: no core is to wait spinning
-    return options
+def _providers() -> list[str]:
+    """Those of the ONNX Runtime that is installed, if one is."""
+    try:
+        import onnxruntime  # noqa: PLC0415 (as above)
+    except ImportError:
+        return []
+    return list(onnxruntime.get_available_providers())
 
 
 def _not_here(step: Step, reason: str) -> EngineError:

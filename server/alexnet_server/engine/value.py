@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 HOST = "cpu"
 
@@ -36,7 +35,8 @@ class Traffic:
 class Value:
     """One tensor of the ensemble, made on ``device`` and copied to whichever device asks for it.
 
-    Every device gets one copy however many steps read it there.  ``tensor`` is an OrtValue.
+    Every device gets one copy however many steps read it there.  ``tensor`` is an array on the
+    processor and an OrtValue on a GPU.
     """
 
     name: str
@@ -47,29 +47,31 @@ class Value:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def on(self, device: str) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
-        """The OrtValue of this tensor on a device, ``cpu`` or ``cuda:N``."""
+        """This tensor on a device: an array on ``cpu``, an OrtValue on ``cuda:N``."""
         if device == self.device:
             return self.tensor
         with self._lock:
             if device not in self._copies:
                 # By way of the host: from GPU to GPU directly only where the machine allows it.
-                array = np.asarray(self.tensor.numpy())
-                self._copies[device] = tensor_on(array, device)
+                array = np.asarray(self.tensor if self.device == HOST else self.tensor.numpy())
+                self._copies[device] = array if device == HOST else tensor_on(array, device)
                 self.traffic.add(self.name, self.device, device, array.nbytes)
             return self._copies[device]
 
     def array(self) -> npt.NDArray[Any]:
         """The tensor in the host's memory."""
-        return np.asarray(self.on(HOST).numpy())
+        return np.asarray(self.on(HOST))
 
 
 def tensor_on(array: npt.NDArray[Any], device: str) -> Any:  # noqa: ANN401 (as above)
-    """An OrtValue of the same type and shape; on the host it is the array's own memory."""
+    """An OrtValue of the same type and shape on a GPU."""
+    import onnxruntime  # noqa: PLC0415 (only a server with GPUs has it)
+
     kind, number = ort_device(device)
     return onnxruntime.OrtValue.ortvalue_from_numpy(array, kind, number)
 
 
 def ort_device(device: str) -> tuple[str, int]:
-    """ONNX Runtime's name and number of ``cpu`` or ``cuda:N``."""
+    """ONNX Runtime's name and number of ``cuda:N``."""
     kind, _, number = device.partition(":")
-    return kind, int(number or 0)
+    return kind, int(number)

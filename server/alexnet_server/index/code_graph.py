@@ -1,9 +1,8 @@
-"""The ONNX graph of learned codes, looked into before ONNX Runtime loads it."""
+"""The ONNX graph of learned codes, looked into before OpenVINO loads it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError
@@ -11,6 +10,7 @@ from google.protobuf.message import DecodeError
 from alexnet_repository.errors import UnsafeGraph
 from alexnet_repository.graph_check import MAX_GRAPH_BYTES, require_safe_bytes
 from alexnet_server.errors import IndexMismatch, SettingsError
+from alexnet_server.host_graph import HostGraph
 
 _NAME = "codes"
 _REMEDY = "make it again with alexnet-train codes"
@@ -34,10 +34,10 @@ def code_notes(content: bytes) -> dict[str, str]:
         return {}
 
 
-def open_code_graph(content: bytes, units: int) -> tuple[Any, int]:
-    """An ONNX Runtime session of a graph for features of ``units``, and its bytes a code.
+def open_code_graph(content: bytes, units: int) -> tuple[HostGraph, int]:
+    """A graph for features of ``units``, loaded, and its bytes a code.
 
-    Raises IndexMismatch where it is no such graph, or there is no ONNX Runtime here.
+    Raises IndexMismatch where it is no such graph, or there is no OpenVINO here.
     """
     try:
         ports = require_safe_bytes(content, _NAME, "the graph of the codes", _REMEDY)
@@ -48,24 +48,15 @@ def open_code_graph(content: bytes, units: int) -> tuple[Any, int]:
     element, shape = ports.outputs.get("code", (onnx.TensorProto.UNDEFINED, ()))
     if element != onnx.TensorProto.UINT8 or len(shape) != 1 or not shape[0]:
         raise IndexMismatch(f"the graph of the codes gives no bytes: {_REMEDY}")
-    return _session(content), shape[0]
+    return _loaded(content), shape[0]
 
 
-def _session(content: bytes) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+def _loaded(content: bytes) -> HostGraph:
     try:
-        import onnxruntime  # noqa: PLC0415 - not in the extra serve-triton
-    except ImportError as error:
+        return HostGraph(content, threads=1)  # requests are many
+    except ImportError as error:  # not in the extra serve-triton
         raise IndexMismatch(
-            "the codes of this index need ONNX Runtime: install alexnet-server[serve]"
+            "the codes of this index need OpenVINO: install alexnet-server[serve]"
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings are about its own optimisations
-    options.intra_op_num_threads = 1  # requests are many, and waiting threads would spin
-    try:
-        session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-    except Exception as error:  # onnxruntime's exceptions share no narrower root
+    except RuntimeError as error:  # OpenVINO's only one
         raise IndexMismatch(f"the graph of the codes cannot be loaded: {error}") from error
-    session._model_bytes = None  # what it keeps of given bytes for a later change of providers
-    return session

@@ -82,17 +82,18 @@ class GraphCoder:
 
     def __init__(self, graph: bytes, units: int) -> None:
         """Raises IndexMismatch where it is not such a graph, or cannot be run here."""
-        from alexnet_server.index.code_graph import open_code_graph  # noqa: PLC0415 - ONNX Runtime
+        from alexnet_server.index.code_graph import open_code_graph  # noqa: PLC0415 - onnx
 
         self._graph = graph
-        self._session, self.code_bytes = open_code_graph(graph, units)
+        self._loaded, self.code_bytes = open_code_graph(graph, units)
 
     def encode(self, features: Values) -> Codes:
         """Codes uint8 [n, code_bytes]."""
         codes = np.empty((len(features), self.code_bytes), np.uint8)
         for start in range(0, len(features), _AT_ONCE):
             rows = features[start : start + _AT_ONCE]
-            (codes[start : start + _AT_ONCE],) = self._session.run(["code"], {"features": rows})
+            found = self._loaded.run({"features": rows}, ["code"])
+            codes[start : start + _AT_ONCE] = found["code"]
         return codes
 
     def parameters(self) -> bytes:

@@ -10,7 +10,7 @@ SERVE_WITHOUT_RUNTIME = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "onnxruntime":
+        if name.split(".")[0] == "openvino":
             raise ModuleNotFoundError(f"{name} must not be needed beside a Triton")
 sys.meta_path.insert(0, Refuse())
 from alexnet_server.cli import main
@@ -18,7 +18,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_beside_a_triton_no_onnxruntime_is_needed(repository: Path, tmp_path: Path) -> None:
+def test_beside_a_triton_no_openvino_is_needed(repository: Path, tmp_path: Path) -> None:
     flags = ("serve", "--repository", str(repository), "--port", "0")
     index = ("--index", f"sqlite:///{tmp_path}/index.sqlite")
     command = [sys.executable, "-c", SERVE_WITHOUT_RUNTIME, *flags, *index]

@@ -46,7 +46,7 @@ def has_mapped(name: str) -> Callable[[int], bool]:
 
 @pytest.mark.parametrize(
     "moment",
-    [catches_sigterm, has_mapped("onnxruntime_pybind11_state")],
+    [catches_sigterm, has_mapped("libopenvino_intel_cpu_plugin")],
     ids=["first", "loading"],
 )
 def test_sigterm_while_starting_ends_it_promptly(

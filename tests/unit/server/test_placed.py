@@ -19,8 +19,8 @@ from alexnet_repository.repository import open_repository
 from alexnet_repository.steps import Step
 from alexnet_server.engine import placed, value
 from alexnet_server.engine.local import LocalNetwork
-from alexnet_server.engine.placed import PlacedStep, place, provider_of
-from alexnet_server.engine.value import Traffic, Value, tensor_on
+from alexnet_server.engine.placed import GpuStep, place, provider_of
+from alexnet_server.engine.value import Traffic, Value
 from alexnet_server.errors import EngineError
 from tests.photos import crops
 
@@ -80,7 +80,7 @@ def test_towers_on_one_device_take_the_pictures_once_and_exchange_nothing(
 
 
 @dataclass(frozen=True)
-class Meeting(PlacedStep):
+class Meeting(GpuStep):
     """A step that begins only when all steps of its wave do."""
 
     barrier: threading.Barrier
@@ -123,7 +123,7 @@ def test_a_value_keeps_the_type_that_the_graph_gives_it(tmp_path: Path, name: st
     step = identity(tmp_path / "model.onnx", onnx.helper.np_dtype_to_tensor_dtype(given.dtype))
     ready = place(tmp_path / "model.onnx", step)
     traffic = Traffic()
-    made = ready.run({"given": Value("given", "cpu", tensor_on(given, "cpu"), traffic)}, traffic)
+    made = ready.run({"given": Value("given", "cpu", given, traffic)}, traffic)
     assert made["made"].array().dtype == given.dtype
     assert made["made"].array().tolist() == given.tolist()
 
