@@ -24,8 +24,9 @@ from alexnet_client.scoring.scorer import Scored
 
 try:
     from alexnet_client.triton_direct_network import Network
-    from alexnet_pixels.decode import Pixels, decode
+    from alexnet_pixels.decode import decode
     from alexnet_pixels.errors import PictureError
+    from alexnet_pixels.square import Pixels
     from alexnet_pixels.views import VIEW_COUNTS, views
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(

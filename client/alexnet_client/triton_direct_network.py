@@ -22,7 +22,7 @@ from alexnet_client.errors import (
 )
 from alexnet_client.results import ModelRef
 from alexnet_client.triton_direct_refusal import VERSION_GONE, refusal
-from alexnet_pixels.decode import SIDE
+from alexnet_pixels.square import SIDE
 
 Views = NDArray[np.uint8]
 

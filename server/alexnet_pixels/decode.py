@@ -1,8 +1,7 @@
 """Bytes of one picture -> its central 256x256 in RGB.
 
-The shorter side is brought to 256 and the centre cut out (paper, section 2), with the sizes,
-the filter and the rounding of torchvision's ``Resize(256)`` and ``CenterCrop(256)`` on a PIL
-image, so that public weights see the pixels they were trained on.
+Pillow reads every format; an ordinary JPEG is decoded by simplejpeg, which uses the same library
+(libjpeg-turbo) with less around it and gives the same pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import warnings
 import zlib
 
 import numpy as np
-import numpy.typing as npt
+import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from alexnet_pixels.errors import (
@@ -24,11 +23,9 @@ from alexnet_pixels.errors import (
     UnsupportedFormat,
 )
 from alexnet_pixels.limits import DEFAULT_LIMITS, PixelLimits
+from alexnet_pixels.square import SIDE, Pixels, central_square
 from alexnet_pixels.structure import Structure, look
 
-Pixels = npt.NDArray[np.uint8]
-
-SIDE = 256  # paper, section 2
 FORMATS = ("JPEG", "PNG", "WEBP")
 # Above this a JPEG is decoded at reduced size: 8 Mpx in full cost 0.1 s and 24 MB.
 _REDUCE_ABOVE_PIXELS = 8_000_000
@@ -36,8 +33,6 @@ _REDUCE_ABOVE_PIXELS = 8_000_000
 # that brings it to 256 still averages four or more: photos come out under 1/255 off the full
 # decode on average.
 _REDUCED_SIDE = 4 * SIDE
-# Past this longer side only the needed region is resized (a 4x16384 picture would need 1.1 GB).
-_WHOLE_RESIZE_SIDE = 4_096
 _ORIENTATION = 0x0112  # EXIF tag; its values say how the stored picture has to be turned
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -77,13 +72,30 @@ def decode(data: bytes, limits: PixelLimits = DEFAULT_LIMITS) -> Pixels:
         raise EmptyPicture("the picture has 0 bytes")
     image = _open(data, limits)
     try:
-        return np.asarray(_central_square(_as_rgb(_upright(image))))
+        plain = _plain_jpeg(image, data)
+        return central_square(_as_rgb(_upright(image)) if plain is None else plain)
     except _BOMBS as error:
         raise PictureTooLarge(str(error)) from error
     except _DECODER_ERRORS as error:
         raise UndecodablePicture(
             f"the {_kind(image)} data is truncated or corrupt ({error})"
         ) from error
+
+
+def _plain_jpeg(image: Image.Image, data: bytes) -> Pixels | None:
+    """A JPEG of colours or greys that lies upright and is not reduced, uint8 [height, width, 3].
+
+    None of every other picture, and where anything at all is wrong with it: Pillow then says what.
+    """
+    if _kind(image) != "JPEG" or image.mode not in ("RGB", "L"):
+        return None
+    if getattr(image, "decoderconfig", ()) or image.getexif().get(_ORIENTATION, 1) in _TURNS:
+        return None  # to be reduced, or turned
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    except ValueError:
+        return None
+    return pixels
 
 
 def _open(data: bytes, limits: PixelLimits) -> Image.Image:
@@ -165,20 +177,4 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=image)
         return white
-    return image.convert("RGB")
-
-
-def _central_square(image: Image.Image) -> Image.Image:
-    width, height = image.size
-    if width <= height:
-        resized = (SIDE, int(SIDE * height / width))
-    else:
-        resized = (int(SIDE * width / height), SIDE)
-    left, top = (int(round((side - SIDE) / 2.0)) for side in resized)
-    if max(resized) > _WHOLE_RESIZE_SIDE:
-        across, down = width / resized[0], height / resized[1]
-        region = (left * across, top * down, (left + SIDE) * across, (top + SIDE) * down)
-        return image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=region)
-    if resized != image.size:
-        image = image.resize(resized, Image.Resampling.BILINEAR)
-    return image.crop((left, top, left + SIDE, top + SIDE))
+    return image if image.mode == "RGB" else image.convert("RGB")

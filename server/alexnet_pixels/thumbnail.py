@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from alexnet_pixels.decode import Pixels
+from alexnet_pixels.square import Pixels
 
 _SIDE = 192
 _QUALITY = 80

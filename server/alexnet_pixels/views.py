@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alexnet_pixels.decode import SIDE, Pixels
+from alexnet_pixels.square import SIDE, Pixels
 
 VIEW_SIDE = 224  # paper, section 3.5
 VIEW_COUNTS = (1, 10)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet_pixels.decode import Pixels, decode
+from alexnet_pixels.decode import decode
 from alexnet_pixels.errors import PictureError
+from alexnet_pixels.square import Pixels
 from alexnet_pixels.views import views
 from alexnet_server.call import Call
 from alexnet_server.deployed import Deployed

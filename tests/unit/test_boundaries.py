@@ -112,7 +112,7 @@ def needed(distribution: str, extra: str | None = None) -> set[str]:
 
 
 def test_serving_never_installs_torch() -> None:
-    assert needed("alexnet-server") == {"numpy", "pillow"}
+    assert needed("alexnet-server") == {"numpy", "pillow", "simplejpeg", "cykooz-resizer"}
     serving = needed("alexnet-server", "serve")
     assert {"flask", "waitress", "openvino", "tritonclient"} <= serving
     assert not serving & {"torch", "onnxruntime", "scikit-learn", "safetensors", "httpx"}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from alexnet_export.layers import DIALECTS
-from alexnet_pixels.decode import SIDE, Pixels
+from alexnet_pixels.square import SIDE, Pixels
 from alexnet_training.recipe import Recipe
 
 

@@ -23,8 +23,9 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from alexnet_export.checkpoint import write_whole
-from alexnet_pixels.decode import SIDE, Pixels, decode
+from alexnet_pixels.decode import decode
 from alexnet_pixels.errors import PictureError
+from alexnet_pixels.square import SIDE, Pixels
 from alexnet_training.errors import EmptyClass, NoSpace, UnreadablePhoto
 from alexnet_training.folders import Photo
 

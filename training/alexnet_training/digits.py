@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
-from alexnet_pixels.decode import SIDE
+from alexnet_pixels.square import SIDE
 from alexnet_training.cache import saying_no_space
 
 _LEVELS = 16

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from alexnet_export.checkpoint import Checkpoint
-from alexnet_pixels.decode import Pixels
+from alexnet_pixels.square import Pixels
 from alexnet_pixels.views import views
 from alexnet_training.augmentation import network_input
 from alexnet_training.cache import decode_photos

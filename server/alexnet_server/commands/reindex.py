@@ -17,9 +17,10 @@ import apsw
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_pixels.decode import Pixels, decode
+from alexnet_pixels.decode import decode
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.limits import PixelLimits
+from alexnet_pixels.square import Pixels
 from alexnet_pixels.thumbnail import thumbnail
 from alexnet_pixels.views import views
 from alexnet_repository.repository import Repository, open_repository

@@ -1,9 +1,10 @@
 """The steps on the processor as one graph, so that the split costs little where it gains nothing.
 
 Nine graphs have nine sets of threads.  In ONNX Runtime, threads that wait spinning take the cores
-from the next step for some 25 ms (at batch 1 the towers then cost twice the single graph), threads that sleep
-miss its beginning (1.2 to 1.4 times), and two towers on a thread each wait for each other whenever
-one of two cores is taken (up to 1.8 times).  One graph costs what benchmarks/towers.py says.
+from the next step for some 25 ms (at batch 1 the towers then cost twice the single graph), threads
+that sleep miss its beginning (1.2 to 1.4 times), and two towers on a thread each wait for each
+other whenever one of two cores is taken (up to 1.8 times).  One graph costs what
+benchmarks/towers.py says.
 """
 
 from __future__ import annotations
