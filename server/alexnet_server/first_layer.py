@@ -14,7 +14,7 @@ from alexnet_repository.files import GRAPH_FILE
 from alexnet_repository.repository import Repository
 from alexnet_server.engine import Images, Values
 from alexnet_server.errors import BadModelOutput, NoFirstLayer
-from alexnet_server.host_graph import HostGraph
+from alexnet_server.host_graph import HostGraph, read_graph
 
 _MODEL = "conv1"
 TOWERS = ("tower0", "tower1")
@@ -94,7 +94,7 @@ def _load(content: bytes | None) -> tuple[HostGraph, list[str]]:
         if tensor.name == f"{_MODEL}_weight"
     )  # [kernels, 3, 11, 11]
     try:
-        graph = HostGraph(content, threads=1)
+        graph = HostGraph(read_graph(content), threads=1)
     except ImportError as error:
         raise NoFirstLayer("this server has no OpenVINO: the maps are not drawn") from error
     return graph, [_png(_visible(kernel.transpose(1, 2, 0))) for kernel in weight]

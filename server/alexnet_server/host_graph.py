@@ -15,23 +15,32 @@ from alexnet_server.host_norm import with_own_norms
 Array = npt.NDArray[Any]
 
 
+def read_graph(graph: Path | bytes) -> Any:  # noqa: ANN401 (openvino is not typed)
+    """The model of an ONNX graph, from its file or its bytes.
+
+    Raises RuntimeError, as OpenVINO does, where it cannot be read, and ImportError where OpenVINO
+    is not installed.
+    """
+    # It brings a package that reports each import to its makers.  An entry of None is how Python
+    # is told that a module is not there (reference, import system, 5.3.1).
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino  # noqa: PLC0415 (a server that only asks a Triton may not have it)
+
+    return openvino.Core().read_model(graph)
+
+
 class HostGraph:
-    """A loaded graph; safe to call from many threads, which take turns inside it."""
+    """A compiled graph; safe to call from many threads, which take turns inside it."""
 
-    def __init__(self, graph: Path | bytes, threads: int = 0) -> None:
-        """Compile a graph, from its file or its bytes, for ``threads`` cores (0: all there are).
+    def __init__(self, model: Any, threads: int = 0) -> None:  # noqa: ANN401 (as above)
+        """Compile what ``read_graph`` gave for ``threads`` cores (0: all there are).
 
-        Raises RuntimeError, as OpenVINO does, where the graph cannot be read or run here, and
-        ImportError where OpenVINO is not installed.
+        Raises RuntimeError, as OpenVINO does, where it cannot be run here.
         """
-        # It brings a package that reports each import to its makers.  An entry of None is how
-        # Python is told that a module is not there (reference, import system, 5.3.1).
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        import openvino  # noqa: PLC0415 (a server that only asks a Triton may not have it)
+        import openvino  # noqa: PLC0415 (as above)
 
         core = openvino.Core()
-        model = with_own_norms(core.read_model(graph))
-        self._compiled = core.compile_model(model, "CPU", _options(threads))
+        self._compiled = core.compile_model(with_own_norms(model), "CPU", _options(threads))
         # A request holds its own inputs and outputs; deque's ends are safe without a lock.
         self._idle: deque[Any] = deque()
 

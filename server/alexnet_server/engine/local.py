@@ -17,8 +17,7 @@ from alexnet_repository.repository import Repository
 from alexnet_repository.steps import Step, waves
 from alexnet_server.engine import Images, Inference
 from alexnet_server.engine.crew import Crew
-from alexnet_server.engine.joined import join
-from alexnet_server.engine.placed import PlacedStep, load_cuda, place
+from alexnet_server.engine.placed import PlacedStep, load_cuda, place, place_joined
 from alexnet_server.engine.value import HOST, Traffic, Value
 from alexnet_server.errors import EngineError
 
@@ -44,9 +43,7 @@ class LocalNetwork:
         else:
             _require_one_runtime()
             load_cuda()
-            self._waves = [
-                [place(repository.graph(step), step) for step in wave] for wave in waves(steps)
-            ]
+            self._waves = [[place(repository, step) for step in wave] for wave in waves(steps)]
         self._crew = Crew()
         self.traffic = Traffic()
         self._require_known_answers(repository)
@@ -83,7 +80,7 @@ class LocalNetwork:
 
 def _together(repository: Repository, steps: tuple[Step, ...]) -> PlacedStep:
     if len(steps) == 1:
-        return place(repository.graph(steps[0]), steps[0])
+        return place(repository, steps[0])
     whole = Step(
         model=ENSEMBLE,
         version=int(repository.version),
@@ -91,7 +88,7 @@ def _together(repository: Repository, steps: tuple[Step, ...]) -> PlacedStep:
         inputs={"images": "images"},
         outputs={"features": "features", "probabilities": "probabilities"},
     )
-    return place(join(repository, itertools.chain(*waves(steps)), whole), whole)
+    return place_joined(repository, itertools.chain(*waves(steps)), whole)
 
 
 def _require_one_runtime() -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from alexnet_repository.errors import RepositoryError
+from alexnet_repository.repository import Repository
 from alexnet_repository.steps import Step
+from alexnet_server.engine.joined import join
 from alexnet_server.engine.value import HOST, Traffic, Value, ort_device
 from alexnet_server.errors import EngineError
-from alexnet_server.host_graph import HostGraph
+from alexnet_server.host_graph import HostGraph, read_graph
 
 Provider = tuple[str, dict[str, str]]
 CUDA = "CUDAExecutionProvider"
@@ -69,16 +71,25 @@ class GpuStep:
         }
 
 
-def place(graph: Path | bytes, step: Step) -> PlacedStep:
-    """Load a graph, from its file or its bytes, on the device that its step names.
+def place(repository: Repository, step: Step) -> PlacedStep:
+    """Load the graph of a step on the device that it names.
 
     Raises EngineError where this machine has no such device or nothing to run it with,
     RepositoryError where the graph cannot be loaded.
     """
     if step.device != HOST:
-        return GpuStep(step, _session(graph, step))
+        return GpuStep(step, _session(repository.graph(step), step))
+    return _on_host(step, lambda: read_graph(repository.graph(step)))
+
+
+def place_joined(repository: Repository, steps: Iterable[Step], whole: Step) -> PlacedStep:
+    """Load ``steps``, given in the order of the data, as one on the processor; raises as above."""
+    return _on_host(whole, lambda: join(repository, steps, whole))
+
+
+def _on_host(step: Step, read: Callable[[], Any]) -> HostStep:
     try:
-        return HostStep(step, HostGraph(graph))
+        return HostStep(step, HostGraph(read()))
     except ImportError as error:
         raise EngineError(
             f"{error}: to run a model itself the server needs alexnet-server[serve]; beside a "
@@ -88,7 +99,7 @@ def place(graph: Path | bytes, step: Step) -> PlacedStep:
         raise RepositoryError(f"{step.model} cannot be loaded: {error}") from error
 
 
-def _session(graph: Path | bytes, step: Step) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
+def _session(graph: Path, step: Step) -> Any:  # noqa: ANN401 (onnxruntime is not typed)
     provider = provider_of(step.device)
     import onnxruntime  # noqa: PLC0415 (only a server with GPUs has it)
 

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from alexnet_repository.errors import UnsafeGraph
 from alexnet_repository.graph_check import MAX_GRAPH_BYTES, require_safe_bytes
 from alexnet_server.errors import IndexMismatch, SettingsError
-from alexnet_server.host_graph import HostGraph
+from alexnet_server.host_graph import HostGraph, read_graph
 
 _NAME = "codes"
 _REMEDY = "make it again with alexnet-train codes"
@@ -53,7 +53,7 @@ def open_code_graph(content: bytes, units: int) -> tuple[HostGraph, int]:
 
 def _loaded(content: bytes) -> HostGraph:
     try:
-        return HostGraph(content, threads=1)  # requests are many
+        return HostGraph(read_graph(content), threads=1)  # requests are many
     except ImportError as error:  # not in the extra serve-triton
         raise IndexMismatch(
             "the codes of this index need OpenVINO: install alexnet-server[serve]"

@@ -15,8 +15,6 @@ import pytest
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.repository import open_repository
-from alexnet_repository.steps import Step, waves
-from alexnet_server.engine.joined import join
 from alexnet_server.engine.local import LocalNetwork
 from alexnet_server.engine.value import Value
 from alexnet_server.errors import BadModelOutput, EngineError
@@ -132,21 +130,9 @@ def test_on_the_processor_all_steps_are_one_graph_and_nothing_crosses(
     assert engine.traffic.bytes() == {}
 
 
-def test_graphs_of_different_operator_sets_are_not_joined(narrow_repository: Path) -> None:
-    path = narrow_repository / "s5_fc8" / "1" / "model.onnx"
-    model = onnx.load(path)
-    model.opset_import[0].version -= 1
-    onnx.save(model, path)
-    relist(narrow_repository, "s5_fc8/1/model.onnx")
-    with pytest.raises(RepositoryError, match=r"s5_fc8 .*operator set.*deploy again"):
-        LocalNetwork(open_repository(narrow_repository))
-
-
-def test_the_mean_of_both_towers_is_kept_once(narrow_repository: Path) -> None:
-    repository = open_repository(narrow_repository)
-    whole = Step("whole", 1, "cpu", {"images": "images"}, {"features": "features"})
-    steps = [step for wave in waves(repository.steps()) for step in wave]
-    joined = onnx.load_model_from_string(join(repository, steps, whole))
-    onnx.checker.check_model(joined)
-    means = [t for t in joined.graph.initializer if list(t.dims)[-3:] == [224, 224, 3]]
-    assert len(means) == 1
+def test_the_mean_is_taken_from_a_picture_once(narrow_repository: Path) -> None:
+    engine = LocalNetwork(open_repository(narrow_repository))
+    compiled = engine._waves[0][0].graph._compiled
+    run = [node.get_friendly_name() for node in compiled.get_runtime_model().get_ops()]
+    assert sum(name.startswith("centred") for name in run) == 1
+    assert sum(name.startswith("conv1_sums") for name in run) == 2  # a tower each

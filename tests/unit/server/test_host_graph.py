@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from alexnet_export.graph import single_graph, tower_graphs
 from alexnet_export.layers import ALEXNET2012
-from alexnet_server.host_graph import HostGraph
+from alexnet_server.host_graph import HostGraph, read_graph
 from alexnet_server.host_norm import with_own_norms
 from tests.narrow_dialects import NARROW_CAFFE, narrowed, random_import
 
@@ -45,7 +45,7 @@ def require_alike(model: onnx.ModelProto) -> None:
     name = model.graph.output[0].name
     images = PIXELS[:, : model.graph.input[0].type.tensor_type.shape.dim[1].dim_value]
     expected = by_onnxruntime(model, images)
-    found = HostGraph(model.SerializeToString()).run({"images": images}, [name])[name]
+    found = HostGraph(read_graph(model.SerializeToString())).run({"images": images}, [name])[name]
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
@@ -102,13 +102,13 @@ def test_norms_over_the_border_and_of_two_towers_side_by_side_stay_as_they_are_w
 def test_fp32_is_set_and_not_inherited_from_the_processor() -> None:
     """By itself OpenVINO computes in bfloat16 where it can, which is off by about 1e-2."""
     model = single_graph(random_import(NARROW)).model
-    compiled = HostGraph(model.SerializeToString())._compiled
+    compiled = HostGraph(read_graph(model.SerializeToString()))._compiled
     assert str(compiled.get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
     require_alike(model)
 
 
 def test_answers_are_the_callers_own() -> None:
-    graph = HostGraph(single_graph(random_import(NARROW)).model.SerializeToString())
+    graph = HostGraph(read_graph(single_graph(random_import(NARROW)).model.SerializeToString()))
     first = graph.run({"images": PIXELS[:1]}, ENDS)["features"]
     kept = first.copy()
     graph.run({"images": PIXELS[1:2]}, ENDS)
@@ -116,7 +116,7 @@ def test_answers_are_the_callers_own() -> None:
 
 
 def test_batches_of_any_size_follow_each_other() -> None:
-    graph = HostGraph(single_graph(random_import(NARROW)).model.SerializeToString())
+    graph = HostGraph(read_graph(single_graph(random_import(NARROW)).model.SerializeToString()))
     for count in (1, 3, 2, 3, 1):
         found = graph.run({"images": PIXELS[:count]}, ENDS)
         assert [len(found[name]) for name in ENDS] == [count, count]
@@ -134,8 +134,8 @@ import threading
 from pathlib import Path
 connected = []
 sys.addaudithook(lambda event, given: event == "socket.connect" and connected.append(given))
-from alexnet_server.host_graph import HostGraph
-HostGraph(Path(sys.argv[1]))
+from alexnet_server.host_graph import HostGraph, read_graph
+HostGraph(read_graph(Path(sys.argv[1])))
 for thread in threading.enumerate():
     if thread is not threading.current_thread():
         thread.join(10)

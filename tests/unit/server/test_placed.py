@@ -19,9 +19,10 @@ from alexnet_repository.repository import open_repository
 from alexnet_repository.steps import Step
 from alexnet_server.engine import placed, value
 from alexnet_server.engine.local import LocalNetwork
-from alexnet_server.engine.placed import GpuStep, place, provider_of
+from alexnet_server.engine.placed import GpuStep, HostStep, provider_of
 from alexnet_server.engine.value import Traffic, Value
 from alexnet_server.errors import EngineError
+from alexnet_server.host_graph import HostGraph, read_graph
 from tests.photos import crops
 
 COUNT = 3
@@ -121,7 +122,7 @@ def identity(path: Path, kind: int) -> Step:
 def test_a_value_keeps_the_type_that_the_graph_gives_it(tmp_path: Path, name: str) -> None:
     given = np.arange(5).astype(name)
     step = identity(tmp_path / "model.onnx", onnx.helper.np_dtype_to_tensor_dtype(given.dtype))
-    ready = place(tmp_path / "model.onnx", step)
+    ready = HostStep(step, HostGraph(read_graph(tmp_path / "model.onnx")))
     traffic = Traffic()
     made = ready.run({"given": Value("given", "cpu", given, traffic)}, traffic)
     assert made["made"].array().dtype == given.dtype
