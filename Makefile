@@ -27,7 +27,7 @@ BIN   := .venv/bin
 READY := .venv/ready
 PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: serve starter triton test faults faults-client faults-deploys check setup clean
+.PHONY: serve starter triton test faults faults-client faults-deploys check bench bench-check setup clean
 
 serve: $(READY)
 ifneq ($(CHECKPOINT),)
@@ -64,10 +64,13 @@ triton: $(READY)
 	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
 	$(BIN)/python deploy/local_triton/start.py --repository "$(REPOSITORY)" --model-control $(CONTROL)
 
-# What waits longest, for the starter model's training, begins first.
+# What waits longest, for the starter model's training, begins first.  As many processes as cores
+# run at once, so a process takes one thread for PyTorch, or its threads sleep while they wait:
+# spinning, they take the cores from each other.
 test: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile \
+		tests/unit tests/faults tests/integration
+	GOMP_SPINCOUNT=0 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		tests/newcomer tests/e2e tests/triton tests/gpu
 
 # The fault tests of the server in full, where `make test` takes a sample. In the order of their
@@ -88,6 +91,18 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy server/alexnet_pixels server/alexnet_repository server/alexnet_server export/alexnet_export client/alexnet_client training/alexnet_training
+
+# Our engine and our server beside others in one run, on PICTURES=a folder of labelled photos;
+# PEERS=the Python of an environment with benchmarks/requirements.txt, else without those servers.
+BENCHED = $(if $(PICTURES),--pictures "$(PICTURES)",$(error PICTURES= a folder of labelled photos is needed)) \
+	$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") --repositories data/benched
+bench: $(READY)
+	$(BIN)/python -m benchmarks.engine $(BENCHED)
+	$(BIN)/python -m benchmarks.serve $(BENCHED) $(if $(PEERS),--peers-python "$(PEERS)")
+
+# A short run of both: fails where a ratio is more than 15 % below that in benchmarks/results.
+bench-check: $(READY)
+	$(BIN)/python -m benchmarks.check $(BENCHED) $(if $(PEERS),--peers-python "$(PEERS)")
 
 setup: $(READY)
 

@@ -12,8 +12,9 @@ from PIL import Image
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.layers import ALEXNET2012, DIALECTS
 from tests.made_once import made_once
+from tests.narrow_repository import deploy_narrow
 from tests.photos import crops
-from tests.random_checkpoint import CLASSES, NARROW, write_random_checkpoint
+from tests.random_checkpoint import CLASSES, NARROW, NARROW_INSIDE, write_random_checkpoint
 from tests.running_server import running_server
 
 
@@ -67,9 +68,19 @@ def _deployed(checkpoint: Path, layout: str, factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def serving(towers_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def narrow_inside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deploy that answers in the whole network's shapes, for what is about HTTP."""
+
+    def make(folder: Path) -> None:
+        deploy_narrow(folder, dialect=NARROW_INSIDE)
+
+    return made_once(tmp_path_factory, "narrow_inside", make) / "repository"
+
+
+@pytest.fixture(scope="session")
+def serving(narrow_inside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     index = tmp_path_factory.mktemp("index") / "index.sqlite"
-    with running_server(towers_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         yield Serving(server.url, CLASSES)
 
 

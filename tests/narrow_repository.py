@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS
+from alexnet_export.layers import DIALECTS, Dialect
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 
 
-def deploy_narrow(folder: Path, seed: int = 2012) -> Path:
+def deploy_narrow(folder: Path, seed: int = 2012, dialect: Dialect = NARROW) -> Path:
     """``repository`` in ``folder``, deployed from the run folder ``run`` beside it.
 
     Another ``seed`` makes another model.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DIALECTS, NARROW.name, NARROW)
+        patch.setitem(DIALECTS, dialect.name, dialect)
         (folder / "run").mkdir()
-        write_random_checkpoint(NARROW, folder / "run", seed)
+        write_random_checkpoint(dialect, folder / "run", seed)
         deploy(folder / "run", Deployment(folder / "repository"))
     return folder / "repository"

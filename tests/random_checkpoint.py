@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,14 @@ NARROW = Dialect(
         Convolution("conv5", 8, 3, 1, (1, 1, 1, 1), "local", None, PAPER_POOL),
     ),
     fully_connected=(FullyConnected("fc6", 32), FullyConnected("fc7", 32)),
+)
+
+# What HTTP shows of the paper's network, its 96 maps and 4096 features, with little in between.
+NARROW_INSIDE = replace(
+    NARROW,
+    name="narrow_inside",
+    convolutions=(replace(NARROW.convolutions[0], channels=96), *NARROW.convolutions[1:]),
+    fully_connected=(FullyConnected("fc6", 32), FullyConnected("fc7", 4096)),
 )
 
 

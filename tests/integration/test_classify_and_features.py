@@ -13,6 +13,7 @@ from alexnet_pixels.views import views
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
 from tests.conftest import Serving
+from tests.random_checkpoint import NARROW_INSIDE
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +22,8 @@ def picture(photos: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def engine(towers_repository: Path) -> LocalNetwork:
-    return LocalNetwork(open_repository(towers_repository))
+def engine(narrow_inside: Path) -> LocalNetwork:
+    return LocalNetwork(open_repository(narrow_inside))
 
 
 @pytest.mark.parametrize("count", [1, 10])
@@ -147,5 +148,5 @@ def test_request_ids_are_echoed_or_made(serving: Serving) -> None:
 def test_model_says_what_it_is(serving: Serving) -> None:
     model = httpx.get(f"{serving.url}/model").json()
     assert model["classes"] == list(serving.classes)
-    assert model["dialect"] == "alexnet2012"
+    assert model["dialect"] == NARROW_INSIDE.name
     assert model["about"].startswith("Random weights")

@@ -186,13 +186,13 @@ def test_64_pictures_and_no_more(serving: Serving, photo: Image.Image) -> None:
     assert answer.json()["code"] == "too_many_pictures"
 
 
-def test_large_pictures_at_once_take_turns(towers_repository: Path, tmp_path: Path) -> None:
+def test_large_pictures_at_once_take_turns(narrow_inside: Path, tmp_path: Path) -> None:
     """A hundred bytes of animated WebP are 24 megapixels with alpha: 0.3 GB each, decoded."""
     frame = Image.new("RGBA", (4_890, 4_890), (0, 0, 0, 0))
     frame.paste((255, 0, 0, 128), (0, 0, 16, 16))
     data = encoded(frame, "WEBP", lossless=True, quality=0, method=0)
     index = tmp_path / "index.sqlite"
-    with running_server(towers_repository, index, "--request-timeout-s", "60") as server:
+    with running_server(narrow_inside, index, "--request-timeout-s", "60") as server:
         process = psutil.Process(server.process.pid)
         before = process.memory_info().rss
         with ThreadPoolExecutor(12) as pool:

@@ -309,7 +309,7 @@ def test_another_host_is_refused(client, registry, method, path):
 
 @pytest.fixture(scope="module")
 def locked(
-    towers_repository, tmp_path_factory: pytest.TempPathFactory
+    narrow_inside, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[httpx.Client, dict[str, str]]]:
     """A client of a server that asks for a key, and the header with one that may read alone."""
     folder = tmp_path_factory.mktemp("keys")
@@ -318,7 +318,7 @@ def locked(
     keys.write_text(f"read {reader}\nwrite {writer}\n")
     keys.chmod(0o600)
     with (
-        running_server(towers_repository, folder / "index", "--keys", str(keys)) as server,
+        running_server(narrow_inside, folder / "index", "--keys", str(keys)) as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
     ):
         yield client, {"Authorization": f"Bearer {reader}"}
@@ -363,13 +363,11 @@ def test_parameters_take_what_is_documented_and_no_more(client, registry, photo,
 
 
 @pytest.mark.parametrize("status", [409, 507])
-def test_without_an_index_its_operations_say_so(
-    towers_repository, tmp_path, registry, photo, status
-):
+def test_without_an_index_its_operations_say_so(narrow_inside, tmp_path, registry, photo, status):
     (tmp_path / "file").write_text("not an index")
     index = tmp_path / "file" if status == 409 else tmp_path / "file" / "index.sqlite"
     with (
-        running_server(towers_repository, index) as server,
+        running_server(narrow_inside, index) as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
     ):
         for method, path in OF_INDEX:

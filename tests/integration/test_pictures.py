@@ -17,9 +17,9 @@ from tests.running_server import running_server
 
 
 @pytest.fixture(scope="module")
-def url(single_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(narrow_inside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     index = tmp_path_factory.mktemp("index") / "index.sqlite"
-    with running_server(single_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         yield server.url
 
 
@@ -235,23 +235,23 @@ def test_bad_ids_never_reach_the_disk(url: str, photos: Path, name: str) -> None
     assert httpx.get(f"{url}/images").json()["count"] == 0
 
 
-def test_pictures_outlive_the_server(single_repository: Path, photos: Path, tmp_path: Path) -> None:
+def test_pictures_outlive_the_server(narrow_inside: Path, photos: Path, tmp_path: Path) -> None:
     index = tmp_path / "index.sqlite"
-    with running_server(single_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         add_all(server.url, photos)
         server.process.kill()
         server.process.wait()
-    with running_server(single_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         assert httpx.get(f"{server.url}/images").json()["count"] == 6
 
 
 def test_an_unusable_index_stops_only_what_needs_it(
-    single_repository: Path, photos: Path, tmp_path: Path
+    narrow_inside: Path, photos: Path, tmp_path: Path
 ) -> None:
     index = tmp_path / "index.sqlite"
     index.write_text("someone else's file " * 1_000)
     picture = (photos / "flower" / "1.jpg").read_bytes()
-    with running_server(single_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         assert httpx.post(f"{server.url}/classify", content=picture).status_code == 200
         for path in ("search", "images"):
             answer = httpx.post(f"{server.url}/{path}", content=picture)
@@ -269,15 +269,15 @@ def test_an_unusable_index_stops_only_what_needs_it(
 
 
 def test_another_model_begins_with_an_empty_generation(
-    single_repository: Path, narrow_checkpoint: Path, photos: Path, tmp_path: Path
+    narrow_inside: Path, narrow_checkpoint: Path, photos: Path, tmp_path: Path
 ) -> None:
     index = tmp_path / "index.sqlite"
-    with running_server(single_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         add_all(server.url, photos)
     narrow = tmp_path / "repository"
     deploy(narrow_checkpoint, Deployment(narrow))
     with running_server(narrow, index) as server:
         assert httpx.get(f"{server.url}/images").json()["count"] == 0
         assert "empty for this model" in "".join(server.messages)
-    with running_server(single_repository, index) as server:
+    with running_server(narrow_inside, index) as server:
         assert httpx.get(f"{server.url}/images").json()["count"] == 6

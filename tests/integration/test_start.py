@@ -44,10 +44,10 @@ print(answer.status_code, sorted(set({names!r}) & {{name.split(".")[0] for name 
 """
 
 
-def test_serving_needs_no_torch(single_repository: Path, photos: Path, tmp_path: Path) -> None:
+def test_serving_needs_no_torch(narrow_inside: Path, photos: Path, tmp_path: Path) -> None:
     picture = photos / "flower" / "1.jpg"
     script = SERVE_WITHOUT.format(names=NOT_NEEDED)
-    arguments = (single_repository, tmp_path / "index.sqlite", picture)
+    arguments = (narrow_inside, tmp_path / "index.sqlite", picture)
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         capture_output=True,
@@ -68,7 +68,7 @@ def refusal(*flags: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_refusals_are_one_clear_line(single_repository: Path, tmp_path: Path) -> None:
+def test_refusals_are_one_clear_line(narrow_inside: Path, tmp_path: Path) -> None:
     code, message = refusal("--repository", str(tmp_path))
     assert code == 1
     assert message.startswith("alexnet-server: no model is deployed in")
@@ -76,9 +76,9 @@ def test_refusals_are_one_clear_line(single_repository: Path, tmp_path: Path) ->
     code, message = refusal(ALEXNET_PROT="1")
     assert (code, message.count("\n")) == (1, 1)
     assert "unknown variable ALEXNET_PROT" in message
-    with running_server(single_repository, tmp_path / "index.sqlite") as server:
+    with running_server(narrow_inside, tmp_path / "index.sqlite") as server:
         code, message = refusal(
-            *("--repository", str(single_repository), "--port", str(server.port)),
+            *("--repository", str(narrow_inside), "--port", str(server.port)),
             *("--index", f"sqlite:///{tmp_path}/other.sqlite"),
         )
         assert code == 1
@@ -106,8 +106,8 @@ def test_a_deploy_during_the_start_is_read_whole(narrow_checkpoint: Path, tmp_pa
     now.close()
 
 
-def test_sigterm_ends_it_cleanly(single_repository: Path, tmp_path: Path) -> None:
-    with running_server(single_repository, tmp_path / "index.sqlite") as server:
+def test_sigterm_ends_it_cleanly(narrow_inside: Path, tmp_path: Path) -> None:
+    with running_server(narrow_inside, tmp_path / "index.sqlite") as server:
         assert httpx.get(f"{server.url}/livez").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(20) == 0

@@ -76,11 +76,11 @@ def narrow_triton(
 
 
 @pytest.fixture(scope="session")
-def whole_triton(
-    towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
+def inside_triton(
+    narrow_inside: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningTriton]:
-    """The paper's network in two towers, without model control: for what only asks."""
-    with running_triton(towers_repository, tmp_path_factory.mktemp("whole") / "log") as triton:
+    """Two towers in the whole network's shapes, without model control: for what only asks."""
+    with running_triton(narrow_inside, tmp_path_factory.mktemp("inside") / "log") as triton:
         yield triton
 
 

@@ -24,19 +24,19 @@ from tests.waiting import WAIT_S
 
 @pytest.fixture(scope="module")
 def serving(
-    whole_triton: RunningTriton, towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
+    inside_triton: RunningTriton, narrow_inside: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serving]:
     index = tmp_path_factory.mktemp("front") / "index.sqlite"
-    flags = ("--engine", f"triton://{whole_triton.grpc}", "--request-timeout-s", "60")
-    with running_server(towers_repository, index, *flags) as server:
+    flags = ("--engine", f"triton://{inside_triton.grpc}", "--request-timeout-s", "60")
+    with running_server(narrow_inside, index, *flags) as server:
         yield Serving(server.url, CLASSES)
 
 
 def test_features_and_labels_are_those_of_the_embedded_engine(
-    serving: Serving, towers_repository: Path
+    serving: Serving, narrow_inside: Path
 ) -> None:
     files = [("image", data) for data in PNGS]
-    expected = known(towers_repository)
+    expected = known(narrow_inside)
     found = features(httpx.post(f"{serving.url}/features", files=files, timeout=WAIT_S))
     assert cosines(found, expected.features).min() >= 0.99999
     results = httpx.post(f"{serving.url}/classify", files=files, timeout=WAIT_S).json()["results"]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from deploy.local_triton.running import running_triton
 
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.layers import DIALECTS
 from tests.narrow_dialects import NARROW_CAFFE, centres, write_random_import
 from tests.triton.asking import Caller, in_process
+from tests.triton.short_lived import short_lived_triton
 
 
 @pytest.mark.timeout(300)
@@ -25,7 +25,7 @@ def test_towers_in_triton_give_what_the_single_graph_gives(
     deploy(tmp_path, Deployment(single, layout="single"))
     pictures = centres(NARROW_CAFFE, 5)
     with (
-        running_triton(towers, tmp_path / "log") as triton,
+        short_lived_triton(towers, tmp_path / "log") as triton,
         grpc.insecure_channel(triton.grpc) as channel,
     ):
         found = Caller(channel).ask(pictures)

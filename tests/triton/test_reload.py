@@ -165,9 +165,9 @@ def test_a_version_that_is_served_already_is_no_error(
 
 
 def test_a_triton_without_model_control_says_how_to_get_it(
-    whole_triton: RunningTriton, towers_repository: Path, capsys: pytest.CaptureFixture[str]
+    inside_triton: RunningTriton, narrow_inside: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--triton", whole_triton.grpc, "--repository", str(towers_repository)]
+    flags = ["--triton", inside_triton.grpc, "--repository", str(narrow_inside)]
     assert main(["reload", *flags]) == 1
     assert "--model-control-mode=explicit" in capsys.readouterr().err
 

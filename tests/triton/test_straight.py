@@ -68,12 +68,12 @@ UPLOADS = [Upload(name, content) for name, content in PICTURES.items()]
 
 @pytest.fixture(scope="module")
 def front(
-    whole_triton: RunningTriton, towers_repository: Path, tmp_path_factory: pytest.TempPathFactory
+    inside_triton: RunningTriton, narrow_inside: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of a server before the Triton that is also asked directly."""
     index = tmp_path_factory.mktemp("straight") / "index.sqlite"
-    flags = ("--engine", f"triton://{whole_triton.grpc}", "--request-timeout-s", "60")
-    with running_server(towers_repository, index, *flags) as server:
+    flags = ("--engine", f"triton://{inside_triton.grpc}", "--request-timeout-s", "60")
+    with running_server(narrow_inside, index, *flags) as server:
         yield server.url
 
 
@@ -102,13 +102,13 @@ def told(scored: Scored) -> tuple[str, str, str] | None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("views", "count"), [(1, len(UPLOADS)), (10, 3)])
 def test_the_same_as_through_the_front(
-    whole_triton: RunningTriton, front: str, views: int, count: int
+    inside_triton: RunningTriton, front: str, views: int, count: int
 ) -> None:
     def ask(scorer: Scorer) -> Awaitable[list[Scored]]:
         return scorer.score(some, top_k=len(CLASSES), views=views, features=True)
 
     some = UPLOADS[:count]
-    expected, found = through_front(front, ask), straight(whole_triton, ask)
+    expected, found = through_front(front, ask), straight(inside_triton, ask)
     codes = [one.error and one.error.code for one in found]
     assert codes == [BAD.get(upload.filename) for upload in some]
     for one, other in zip(found, expected, strict=True):
@@ -139,14 +139,12 @@ def assert_same(one: Scored, other: Scored) -> None:
     assert cosines(one.features[None], other.features[None]).min() >= 0.99999
 
 
-def test_the_model_is_the_one_deployed(
-    whole_triton: RunningTriton, towers_repository: Path
-) -> None:
-    version = open_repository(towers_repository).version
-    model = straight(whole_triton, lambda scorer: scorer.model())
+def test_the_model_is_the_one_deployed(inside_triton: RunningTriton, narrow_inside: Path) -> None:
+    version = open_repository(narrow_inside).version
+    model = straight(inside_triton, lambda scorer: scorer.model())
     assert model == ModelRef("alexnet", version, f"version:{version}")
     (one,) = straight(
-        whole_triton, lambda scorer: scorer.score(UPLOADS[:1], top_k=2, views=1, features=False)
+        inside_triton, lambda scorer: scorer.score(UPLOADS[:1], top_k=2, views=1, features=False)
     )
     assert (one.digest, one.features, len(one.predictions)) == (model.digest, None, 2)
 

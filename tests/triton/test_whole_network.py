@@ -6,17 +6,20 @@ from pathlib import Path
 
 import grpc
 import pytest
-from deploy.local_triton.running import RunningTriton
 
 from tests.triton.asking import Caller, in_process, views
+from tests.triton.short_lived import short_lived_triton
 
 
 @pytest.mark.timeout(300)
 def test_towers_in_triton_towers_in_process_and_the_single_graph_agree(
-    whole_triton: RunningTriton, towers_repository: Path, single_repository: Path
+    towers_repository: Path, single_repository: Path, tmp_path: Path
 ) -> None:
     pictures = views(5)
-    with grpc.insecure_channel(whole_triton.grpc) as channel:
+    with (
+        short_lived_triton(towers_repository, tmp_path / "log") as triton,
+        grpc.insecure_channel(triton.grpc) as channel,
+    ):
         found = Caller(channel).ask(pictures)
     assert found.features.shape == (5, 4096)
     assert found.is_of(in_process(towers_repository, pictures))

@@ -10,6 +10,7 @@ import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
+from tests.made_once import made_once
 from tests.photos import crops
 
 RunFolder = Callable[..., Path]
@@ -18,19 +19,21 @@ RunFolder = Callable[..., Path]
 @pytest.fixture(scope="session")
 def two_gpus(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The paper's network with its 1000 classes, a tower a GPU."""
-    folder = tmp_path_factory.mktemp("thousand")
-    small, _ = load_checkpoint(checkpoint)
-    weight = np.random.default_rng(8).standard_normal((1000, 4096), dtype=np.float32) / 64
-    whole = replace(
-        small,
-        classes=tuple(f"class {number}" for number in range(1000)),
-        tensors=small.tensors | {"fc8.weight": weight, "fc8.bias": weight[:, 0].copy()},
-    )
-    save_checkpoint(whole, folder)
-    shutil.copy(checkpoint / "pictures.npz", folder)
-    root = folder / "model_repository"
-    deploy(folder, Deployment(root, devices=("cuda:0", "cuda:1")))
-    return root
+
+    def make(folder: Path) -> None:
+        small, _ = load_checkpoint(checkpoint)
+        weight = np.random.default_rng(8).standard_normal((1000, 4096), dtype=np.float32) / 64
+        whole = replace(
+            small,
+            classes=tuple(f"class {number}" for number in range(1000)),
+            tensors=small.tensors | {"fc8.weight": weight, "fc8.bias": weight[:, 0].copy()},
+        )
+        save_checkpoint(whole, folder)
+        shutil.copy(checkpoint / "pictures.npz", folder)
+        wanted = Deployment(folder / "model_repository", devices=("cuda:0", "cuda:1"))
+        deploy(folder, wanted)
+
+    return made_once(tmp_path_factory, "whole_two_gpus", make) / "model_repository"
 
 
 @pytest.fixture

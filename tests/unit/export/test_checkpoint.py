@@ -13,26 +13,26 @@ from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.errors import CheckpointError
 
 
-def test_what_is_saved_is_loaded(checkpoint: Path, tmp_path: Path) -> None:
-    loaded, digest = load_checkpoint(checkpoint)
+def test_what_is_saved_is_loaded(narrow_checkpoint: Path, tmp_path: Path) -> None:
+    loaded, digest = load_checkpoint(narrow_checkpoint)
     assert save_checkpoint(loaded, tmp_path) == digest
     assert (tmp_path / "weights.safetensors").read_bytes() == (
-        checkpoint / "weights.safetensors"
+        narrow_checkpoint / "weights.safetensors"
     ).read_bytes()
     again, _ = load_checkpoint(tmp_path / "weights.safetensors")
     assert again.classes == loaded.classes
     assert all(np.array_equal(again.tensors[name], loaded.tensors[name]) for name in loaded.tensors)
 
 
-def test_mean_is_the_centre_of_the_mean_image(checkpoint: Path) -> None:
-    loaded, _ = load_checkpoint(checkpoint)
+def test_mean_is_the_centre_of_the_mean_image(narrow_checkpoint: Path) -> None:
+    loaded, _ = load_checkpoint(narrow_checkpoint)
     loaded.tensors["mean"][16, 16] = 7
     assert loaded.mean.shape == (224, 224, 3)
     assert (loaded.mean[0, 0] == 7).all()
 
 
-def test_a_changed_byte_is_noticed(checkpoint: Path, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(checkpoint, tmp_path / "run"))
+def test_a_changed_byte_is_noticed(narrow_checkpoint: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(narrow_checkpoint, tmp_path / "run"))
     with (run / "weights.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x00" if file.read(1) != b"\x00" else b"\x01")
@@ -41,9 +41,9 @@ def test_a_changed_byte_is_noticed(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_killed_between_weights_and_digest(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    narrow_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Path(shutil.copytree(checkpoint, tmp_path / "run"))
+    run = Path(shutil.copytree(narrow_checkpoint, tmp_path / "run"))
     loaded, former = load_checkpoint(run)
     loaded.tensors["fc8.bias"][0] += 1
     write_whole = checkpointing.write_whole
@@ -81,12 +81,12 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     ],
 )
 def test_another_description_is_refused(
-    checkpoint: Path, tmp_path: Path, change: dict[str, object], message: str
+    narrow_checkpoint: Path, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    loaded, _ = load_checkpoint(checkpoint)
+    loaded, _ = load_checkpoint(narrow_checkpoint)
     description = {
         "format": 1,
-        "dialect": "alexnet2012",
+        "dialect": loaded.dialect.name,
         "layers": loaded.dialect.table(),
         "classes": list(loaded.classes),
         "scale": 1.0,
@@ -100,8 +100,8 @@ def test_another_description_is_refused(
         load_checkpoint(weights)
 
 
-def test_nan_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    loaded, _ = load_checkpoint(checkpoint)
+def test_nan_is_refused(narrow_checkpoint: Path, tmp_path: Path) -> None:
+    loaded, _ = load_checkpoint(narrow_checkpoint)
     loaded.tensors["fc8.bias"][0] = np.nan
     with pytest.raises(CheckpointError, match=r"fc8\.bias must be finite"):
         save_checkpoint(loaded, tmp_path)

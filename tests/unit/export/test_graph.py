@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,12 +9,18 @@ import pytest
 
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint
 from alexnet_export.graph import conv1_graph, single_graph, tower_graphs
+from alexnet_export.layers import DIALECTS
 from tests.photos import crops
+from tests.random_checkpoint import NARROW_INSIDE, write_random_checkpoint
 
 
 @pytest.fixture(scope="module")
-def loaded(checkpoint: Path) -> Checkpoint:
-    return load_checkpoint(checkpoint)[0]
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DIALECTS, NARROW_INSIDE.name, NARROW_INSIDE)
+        write_random_checkpoint(NARROW_INSIDE, folder)
+        return load_checkpoint(folder)[0]
 
 
 @pytest.fixture(scope="module")

@@ -53,12 +53,12 @@ REGISTRY = Registry().with_resource("urn:api", DRAFT202012.create_resource(DOCUM
 
 
 @pytest.fixture(scope="module")
-def app(towers_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def app(narrow_inside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     index = tmp_path_factory.mktemp("reference") / "index.sqlite"
-    chosen = Settings(repository=towers_repository, index=f"sqlite:///{index}")
+    chosen = Settings(repository=narrow_inside, index=f"sqlite:///{index}")
     deploys = Following(
-        partial(open_deployed, towers_repository, local_engine, Indexes(chosen.index_path)),
-        partial(deployed, towers_repository),
+        partial(open_deployed, narrow_inside, local_engine, Indexes(chosen.index_path)),
+        partial(deployed, narrow_inside),
     )
     yield create_app(Served.of(chosen, deploys))
     deploys.close()
