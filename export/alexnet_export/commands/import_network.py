@@ -154,7 +154,7 @@ def _published_file(options: argparse.Namespace, published: RemoteFile) -> Path:
 
 def _digest(file: Path) -> str:
     if not file.is_file():
-        raise ExportError(f"no file at {file}")
+        raise ExportError(f"{file} is a folder" if file.is_dir() else f"no file at {file}")
     return file_digest(file)
 
 
