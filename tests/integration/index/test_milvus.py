@@ -29,6 +29,7 @@ from alexnet_server.index.records import Binding
 from tests.index_suite import FEATURES, UNITS, fill, picture
 from tests.integration.index.conftest import DIGEST
 from tests.running_milvus import running_milvus
+from tests.waiting import wait_until
 
 BINDING = Binding(DIGEST, UNITS)
 SOON_S = 3
@@ -131,6 +132,7 @@ def test_a_milvus_that_does_not_answer_is_an_error_in_time(tmp_path: Path) -> No
         )
         fill(index, 3)
         server.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_stopped(server.process.pid))
         try:
             require_refusals(asks)
         finally:
@@ -138,6 +140,12 @@ def test_a_milvus_that_does_not_answer_is_an_error_in_time(tmp_path: Path) -> No
         assert len(index.search(FEATURES[0], 1)) == 1
     with closing(index):
         require_refusals(asks)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of a process is (proc(5)): until then one may still answer."""
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 def require_refusals(asks: Iterable[Callable[[], object]]) -> None:
