@@ -21,8 +21,13 @@ def main() -> None:
         axis.plot(across, [rate["median"] for rate in rates], marker="o")
         low, high = ([rate[part] for rate in rates] for part in ("q1", "q3"))
         axis.fill_between(across, low, high, alpha=0.25)
-        axis.set(xlabel=name, ylabel="pictures/s", xticks=across)
-        axis.set_ylim(bottom=0)
+        axis.set_xscale("log", base=2)
+        axis.set(xlabel=name, ylabel="pictures/s")
+        axis.set_xticks(across, [str(one) for one in across])
+        if max(low) > 10 * min(low):
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(bottom=0)
     figure.tight_layout()
     figure.savefig(sys.argv[2], dpi=150)
 
