@@ -13,7 +13,7 @@ from PIL import Image
 
 try:
     import cykooz_resizer as resizing
-except ImportError:  # not made for every processor: Pillow then takes six times as long
+except ImportError:  # not made for every processor: Pillow then takes four times as long
     resizing = None
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,7 +26,8 @@ Region = tuple[float, float, float, float]
 def central_square(picture: Image.Image | Pixels) -> Pixels:
     """``picture`` in RGB, as an image or uint8 [height, width, 3] -> uint8 [256, 256, 3].
 
-    Both ways round at other places: they differ by at most 1/255 (docs/departures.md).
+    Where there is no cykooz_resizer Pillow resizes.  It rounds at other places, which makes at most
+    1/255 (docs/departures.md).
     """
     if isinstance(picture, Image.Image):
         width, height = picture.size
