@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alexnet_export.layers import Convolution, Dialect, LayerShape, Sides, shapes
+from alexnet_training.batch_norm import Normalized, NormalizedConvolution, NormalizedLinear
 from alexnet_training.normalization import local_response_norm
 
 Tensors = dict[str, Tensor]
@@ -54,16 +55,22 @@ def normalize(towers: list[Tensor], layer: Convolution) -> list[Tensor]:
 class Tower(nn.Module):
     """The half of every layer that one GPU holds in the paper (figure 2)."""
 
-    def __init__(self, dialect: Dialect, rows: tuple[LayerShape, ...]) -> None:
+    def __init__(self, dialect: Dialect, rows: tuple[LayerShape, ...], *, batch_norm: bool) -> None:
         super().__init__()
+        convolution = NormalizedConvolution if batch_norm else nn.Conv2d
+        linear = NormalizedLinear if batch_norm else nn.Linear
         for layer, shape in zip(dialect.convolutions, rows, strict=False):
             out, fan_in = shape.weight[0] // dialect.towers, shape.weight[1]
-            convolution = nn.Conv2d(fan_in, out, layer.kernel, layer.stride, device="meta")
-            self.add_module(layer.name, convolution.to_empty(device="cpu"))
+            made = convolution(fan_in, out, layer.kernel, layer.stride, device="meta")
+            self._add(layer.name, made, out)
         for shape in rows[len(dialect.convolutions) : -1]:
             out, fan_in = shape.weight[0] // dialect.towers, shape.weight[1]
-            linear = nn.Linear(fan_in, out, device="meta")
-            self.add_module(shape.name, linear.to_empty(device="cpu"))
+            self._add(shape.name, linear(fan_in, out, device="meta"), out)
+
+    def _add(self, name: str, layer: nn.Module, channels: int) -> None:
+        self.add_module(name, layer.to_empty(device="cpu"))
+        if isinstance(layer, Normalized):
+            layer.begin(channels)
 
     def convolve(self, layer: Convolution, maps: Tensor) -> Tensor:
         """One convolution of this tower with its ReLU."""
@@ -78,15 +85,18 @@ class TwoTowers(nn.Module):
     """The network of a dialect, split into its towers; weights are unset until loaded.
 
     ``dropout`` is the share of fc6's and fc7's outputs zeroed while training (section 4.2); the
-    rest is scaled up then, so nothing is scaled at test.
+    rest is scaled up then, so nothing is scaled at test.  ``batch_norm`` normalizes the sums of
+    all layers but the classifier.
     """
 
-    def __init__(self, dialect: Dialect, classes: int, dropout: float = 0.5) -> None:
+    def __init__(
+        self, dialect: Dialect, classes: int, dropout: float = 0.5, *, batch_norm: bool = False
+    ) -> None:
         super().__init__()
         rows = shapes(dialect, classes)
         self.dialect, self.classes, self.dropout = dialect, classes, dropout
         self._kept: frozenset[str] = frozenset()
-        self.towers = [Tower(dialect, rows) for _ in range(dialect.towers)]
+        self.towers = [Tower(dialect, rows, batch_norm=batch_norm) for _ in range(dialect.towers)]
         for index, tower in enumerate(self.towers):
             self.add_module(f"tower{index}", tower)
         classifier = nn.Linear(rows[-1].weight[1], classes, device="meta")
@@ -130,17 +140,30 @@ def load_tensors(network: TwoTowers, tensors: Tensors) -> None:
     Raises KeyError or RuntimeError where a tensor is missing or has another shape.
     """
     with torch.no_grad():
-        for name, parts in _owned(network).items():
-            for part, rows in zip(parts, tensors[name].chunk(len(parts)), strict=True):
-                part.copy_(rows)
+        for name, layers in _owners(network).items():
+            for kind in ("weight", "bias"):
+                rows = tensors[f"{name}.{kind}"].chunk(len(layers))
+                for layer, part in zip(layers, rows, strict=True):
+                    layer.get_parameter(kind).copy_(part)
 
 
 def take_tensors(network: TwoTowers) -> Tensors:
-    """The towers' parameters as a checkpoint has them, float32 on the CPU, contiguous copies."""
-    return {
-        name: torch.cat([part.detach().cpu() for part in parts]).contiguous()
-        for name, parts in _owned(network).items()
-    }
+    """The towers' parameters as a checkpoint has them, float32 on the CPU, contiguous copies.
+
+    Batch normalization is folded into them: they answer as the network does at test.
+    """
+    taken: Tensors = {}
+    for name, layers in _owners(network).items():
+        parts = [
+            layer.folded()
+            if isinstance(layer, Normalized)
+            else (layer.get_parameter("weight"), layer.get_parameter("bias"))
+            for layer in layers
+        ]
+        for kind, rows in zip(("weight", "bias"), zip(*parts, strict=True), strict=True):
+            whole = torch.cat([part.detach().cpu() for part in rows])
+            taken[f"{name}.{kind}"] = whole.contiguous()
+    return taken
 
 
 def _surrounded(maps: Tensor, sides: Sides, value: float) -> Tensor:
@@ -148,13 +171,11 @@ def _surrounded(maps: Tensor, sides: Sides, value: float) -> Tensor:
     return functional.pad(maps, (left, right, top, bottom), value=value) if any(sides) else maps
 
 
-def _owned(network: TwoTowers) -> dict[str, list[nn.Parameter]]:
-    """Checkpoint name -> the parameters that hold its rows, tower by tower."""
-    owned = {
-        name: [tower.get_parameter(name) for tower in network.towers]
-        for name, _ in network.towers[0].named_parameters()
+def _owners(network: TwoTowers) -> dict[str, list[nn.Module]]:
+    """Layer name -> the modules that hold its rows, tower by tower."""
+    owners = {
+        name: [tower.get_submodule(name) for tower in network.towers]
+        for name, _ in network.towers[0].named_children()
     }
-    for kind in ("weight", "bias"):
-        name = f"{network.dialect.classifier}.{kind}"
-        owned[name] = [network.get_parameter(name)]
-    return owned
+    classifier = network.dialect.classifier
+    return {**owners, classifier: [network.get_submodule(classifier)]}
