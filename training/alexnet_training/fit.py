@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from alexnet_export.errors import CheckpointError
 from alexnet_export.layers import DIALECTS, parameter_count
+from alexnet_training.augmentation import colour_axes
+from alexnet_training.batches import Epoch
 from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
 from alexnet_training.errors import DivergedError, RecipeError
@@ -97,6 +99,10 @@ def _resolve(order: Order, start: Checkpoint | None) -> Recipe:
     """The recipe without ``auto``, and with what ``start``'s weights expect."""
     precision = choose_precision(order.recipe.precision, order.device)
     recipe = replace(order.recipe, precision=precision)
+    if start is not None and recipe.batch_norm:
+        raise RecipeError(
+            "--batch-norm begins with new weights: it would undo the scale of those of --from"
+        )
     if start is not None:
         return from_start(recipe, start, order.dialect)
     if recipe.learn_last:
@@ -123,7 +129,6 @@ def _make_learner(
         len(classes),
         tensors=tensors,
         mean=mean,
-        covariance=material.statistics.covariance,
         device=order.device,
         precision=choose_precision(recipe.precision, order.device),
     )
@@ -151,7 +156,7 @@ class Training:
             if last or (epoch + 1) % self.recipe.validate_every == 0:
                 validation = self.material.validation
                 found = predict(
-                    self.learner.network,
+                    self.learner.kept,
                     validation.pixels,
                     self.learner.lens,
                     between=self.between,
@@ -164,39 +169,36 @@ class Training:
         self.run.finish()
         return metrics
 
-    def _train(self, epoch: int) -> tuple[float, float]:
-        """One pass over the photos; gives the mean loss and the rate of its last step.
-
-        Every chance of an epoch comes from the seed and the epoch's number, so that a resumed
-        run draws what an unbroken one would have.
-        """
+    def _train(self, number: int) -> tuple[float, float]:
+        """One pass over the photos; gives the mean loss and the rate of its last step."""
         recipe, photos = self.recipe, self.material.training
-        chance = np.random.default_rng([recipe.seed, epoch])
-        torch.manual_seed(int(chance.integers(2**63)))
-        order = chance.permutation(len(photos.labels))
+        axes = colour_axes(self.material.statistics.covariance)
+        epoch = Epoch(recipe, axes, photos, number)
         behind = [row["top1"] for row in self.history if "top1" in row]
-        steps = math.ceil(len(order) / recipe.batch_size)
+        steps = recipe.epochs * epoch.steps
         self.learner.network.train()
         total, rate = 0.0, 0.0
-        with tqdm(total=len(order), unit="photo", disable=None, leave=False) as bar:
-            bar.set_description(f"epoch {epoch + 1}/{recipe.epochs}")
-            for step in range(steps):
+        with (
+            closing(epoch.batches(self.learner.lens.device)) as batches,
+            tqdm(total=len(photos.labels), unit="photo", disable=None, leave=False) as bar,
+        ):
+            bar.set_description(f"epoch {number + 1}/{recipe.epochs}")
+            for step, batch in enumerate(batches, start=number * epoch.steps):
                 self.between()
-                rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                rate = learning_rate(recipe, epoch * steps + step, recipe.epochs * steps, behind)
-                loss = self.learner.step(photos, rows, rate, chance)
+                rate = learning_rate(recipe, step, steps, behind)
+                loss = self.learner.step(batch, rate)
                 if not math.isfinite(loss):
-                    raise DivergedError(
-                        f"the loss is {loss} in epoch {epoch + 1}: {self._advice(epoch)}"
-                    )
-                total += loss * len(rows)
+                    where = f"step {step + 1} (epoch {number + 1}), at a rate of {rate:.3g}"
+                    raise DivergedError(f"the loss is {loss} in {where}: {self._advice(number)}")
+                total += loss * len(batch.labels)
                 bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-                bar.update(len(rows))
-        return total / len(order), rate
+                bar.update(len(batch.labels))
+        return total / len(photos.labels), rate
 
     def _advice(self, epochs: int) -> str:
         kept = f"{self.run.folder} keeps epoch {epochs}" if epochs else "no epoch was finished"
-        return f"{kept}; give a lower --learning-rate or --clip 1, and another --out"
+        lower = f"--learning-rate {self.recipe.learning_rate / 3:.2g}"
+        return f"{kept}; try {lower}, --warm-up 0.1 or --clip 1, and another --out"
 
     def _save(self, complete: bool) -> dict[str, Any]:
         """Checkpoint, resume state, metrics, in this order: a kill between them loses an epoch."""

@@ -1,12 +1,9 @@
-"""How a network is trained, as data: presets, and one command line flag a key."""
+"""How a network is trained, as data."""
 
 from __future__ import annotations
 
-import argparse
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from alexnet_export.layers import DIALECTS
@@ -29,7 +26,8 @@ class Recipe:
     batch_size: int = 128
     update: Literal["paper", "adamw"] = "paper"
     learning_rate: float = 0.01
-    schedule: Literal["plateau", "cosine"] = "plateau"
+    bias_rate: float = 1.0  # rate of the biases over that of the weights
+    schedule: Literal["plateau", "source", "cosine"] = "plateau"
     warm_up: float = 0.0  # share of all steps in which the rate climbs from 0
     drops: int = 3  # plateau: how often the rate is divided by 10
     patience: int = 5  # plateau: epochs without a better validation before a drop; not in the paper
@@ -38,11 +36,18 @@ class Recipe:
     weight_decay: float = 0.0005
     clip: float = 0.0  # largest norm of a step's whole gradient; 0: not clipped
     initialization: Initialization = "paper"
+    batch_norm: bool = False  # while training; folded into weights and biases before they are kept
+    average: float = 0.0  # decay a step of a moving average of the weights, which is kept; 0: none
     dropout: float = 0.5  # section 4.2
     label_smoothing: float = 0.0
     crops: bool = True  # section 4.1: a random 224x224 of the 256x256
+    least_area: float = 0.0  # crops of this share of the picture to all of it, resized; 0: 224x224
     mirror: bool = True  # section 4.1
     colour_noise: float = 0.1  # section 4.1: standard deviation of alpha
+    divide_noisy: bool = False  # while there is colour noise, by 1 + colour_noise (the source)
+    colour_jitter: float = 0.0  # most that brightness, contrast and saturation change, as a share
+    cutmix: float = 0.0  # share of the batches in which photos get a piece of another
+    mixup: float = 0.0  # share of the batches in which photos are laid over another
     scale: float = 1.0  # the network sees (pixel - mean) * scale
     validate_every: int = 1  # epochs; the last is always validated
     precision: Precision = "auto"
@@ -56,6 +61,7 @@ class Recipe:
             "epochs": (1, 100_000),
             "batch_size": (1, 65_536),
             "learning_rate": (0, 10),
+            "bias_rate": (0, 100),
             "warm_up": (0, 1),
             "drops": (0, 100),
             "patience": (1, 100_000),
@@ -63,9 +69,14 @@ class Recipe:
             "second_moment": (0, 0.999999),
             "weight_decay": (0, 10),
             "clip": (0, 1e9),
+            "average": (0, 0.999999),
             "dropout": (0, 0.99),
             "label_smoothing": (0, 0.99),
+            "least_area": (0, 1),
             "colour_noise": (0, 10),
+            "colour_jitter": (0, 1),
+            "cutmix": (0, 1),
+            "mixup": (0, 1),
             "scale": (1e-6, 1e3),
             "validate_every": (1, 100_000),
             "seed": (0, 2**32 - 1),
@@ -80,116 +91,44 @@ class Recipe:
             raise RecipeError(
                 f"--dialect is {self.dialect!r}; known: {', '.join(sorted(DIALECTS))}"
             )
+        if self.cutmix + self.mixup > 1:
+            raise RecipeError(
+                f"--cutmix {self.cutmix} and --mixup {self.mixup} are shares of the batches: "
+                "together at most 1"
+            )
         if self.schedule == "plateau" and self.validate_every != 1:
             raise RecipeError("--schedule plateau looks at every epoch: use --validate-every 1")
 
     def table(self) -> dict[str, Any]:
         """The recipe as plain JSON values, as it stands in a checkpoint.
 
-        What only fine-tuning has is left out elsewhere: runs that were begun before it go on.
+        Keys that came later are left out where they change nothing: runs that were begun before
+        them go on.
         """
         table = asdict(self)
-        for name, value in _WITHOUT_FINE_TUNING.items():
+        for name, value in _WITHOUT.items():
             if table[name] == value:
                 del table[name]
         return table
 
 
-_WITHOUT_FINE_TUNING = {"learn_last": 0, "below_rate": 1.0}
-
-PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
-    {
-        # Section 5, with section 4 for the augmentation; the defaults above are its numbers.
-        "paper": Recipe(),
-        # For a few thousand photos on a small machine: the paper's start needs about a million.
-        "modern": Recipe(
-            epochs=30,
-            batch_size=64,
-            update="adamw",
-            learning_rate=2e-4,
-            schedule="cosine",
-            warm_up=0.1,
-            weight_decay=0.05,
-            clip=5.0,
-            initialization="he",
-            label_smoothing=0.1,
-            scale=1 / 58,  # about 1 / standard deviation of photos' pixels: He's weights expect it
-        ),
-        # Digits of one pen colour: a mirrored 2 is no digit, and grey has no colour to vary.
-        "starter": Recipe(
-            epochs=2,
-            batch_size=32,
-            update="adamw",
-            learning_rate=3e-4,
-            schedule="cosine",
-            warm_up=0.1,
-            second_moment=0.98,  # looks back 50 steps: there are 92 in all
-            weight_decay=0.01,
-            initialization="he",
-            dropout=0.2,  # half costs twice the epochs for the same top-1
-            mirror=False,
-            colour_noise=0.0,
-            scale=1 / 58,
-            validate_every=2,
-        ),
-        # From another network's weights: a new classifier on layers that stay as they are.
-        "finetune": Recipe(
-            epochs=10,
-            batch_size=64,
-            update="adamw",
-            learning_rate=1e-3,
-            schedule="cosine",
-            warm_up=0.1,
-            weight_decay=0.05,
-            clip=5.0,
-            initialization="he",
-            label_smoothing=0.1,
-            learn_last=1,
-            below_rate=0.1,
-        ),
-    }
-)
-DEFAULT_PRESET = "modern"
-FROM_PRESET = "finetune"
+_WITHOUT = {
+    "learn_last": 0,
+    "below_rate": 1.0,
+    "bias_rate": 1.0,
+    "batch_norm": False,
+    "average": 0.0,
+    "least_area": 0.0,
+    "divide_noisy": False,
+    "colour_jitter": 0.0,
+    "cutmix": 0.0,
+    "mixup": 0.0,
+}
 
 
 def flag(name: str) -> str:
     """The command line's spelling of a recipe key."""
     return "--" + name.replace("_", "-")
-
-
-def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
-    """``--preset`` and a flag for every key of a recipe, typed as the key is."""
-    parser.add_argument(
-        "--preset",
-        choices=sorted(PRESETS),
-        help=f"start from this recipe ({DEFAULT_PRESET}; with --from, {FROM_PRESET})",
-    )
-    group = parser.add_argument_group("recipe", "each overrides the preset's value")
-    kinds = typing.get_type_hints(Recipe)
-    for key in fields(Recipe):
-        kind = kinds[key.name]
-        if kind is bool:
-            group.add_argument(
-                flag(key.name), action=argparse.BooleanOptionalAction, default=None, help=" "
-            )
-        elif typing.get_origin(kind) is Literal:
-            group.add_argument(flag(key.name), choices=typing.get_args(kind))
-        else:
-            group.add_argument(flag(key.name), type=kind, metavar=kind.__name__.upper())
-
-
-def recipe_from_flags(options: argparse.Namespace, *, starts_from: bool = False) -> Recipe:
-    """The preset with the flags that were given; raises RecipeError.
-
-    ``starts_from``: with the weights of another network, for which there is a preset of its own.
-    """
-    preset = options.preset or (FROM_PRESET if starts_from else DEFAULT_PRESET)
-    given = {key.name: getattr(options, key.name) for key in fields(Recipe)}
-    return replace(
-        PRESETS[preset],
-        **{name: value for name, value in given.items() if value is not None},
-    )
 
 
 def difference(former: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from alexnet_training.evaluation import Lens, accuracy, evaluate, predict
 from alexnet_training.fit import Order, fit
 from alexnet_training.initialization import initial_tensors
 from alexnet_training.network import TwoTowers, load_tensors
-from alexnet_training.recipe import PRESETS
+from alexnet_training.presets import PRESETS
 from tests.narrow_dialects import NARROW_CAFFE
 from tests.random_checkpoint import NARROW
 

@@ -17,7 +17,8 @@ from alexnet_training.fit import Order, fit
 from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import make_optimizer
 from alexnet_training.network import TwoTowers, layer_of, load_tensors
-from alexnet_training.recipe import PRESETS, Recipe
+from alexnet_training.presets import PRESETS
+from alexnet_training.recipe import Recipe
 from tests.narrow_dialects import NARROW_CAFFE, NARROW_TORCHVISION
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 

@@ -12,7 +12,7 @@ from alexnet_export.checkpoint import load_checkpoint
 from alexnet_training.errors import DivergedError, EmptyClass, Interrupted, NoSpace, RunMismatch
 from alexnet_training.fit import Order, describe, fit
 from alexnet_training.folders import find_photos
-from alexnet_training.recipe import PRESETS
+from alexnet_training.presets import PRESETS
 
 
 @pytest.fixture

@@ -3,14 +3,10 @@ import dataclasses
 
 import pytest
 
+from alexnet_training.commands.recipe_flags import add_recipe_flags, recipe_from_flags
 from alexnet_training.errors import RecipeError
-from alexnet_training.recipe import (
-    PRESETS,
-    Recipe,
-    add_recipe_flags,
-    difference,
-    recipe_from_flags,
-)
+from alexnet_training.presets import PRESETS
+from alexnet_training.recipe import Recipe, difference
 
 
 def parse(*flags):

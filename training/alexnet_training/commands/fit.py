@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 from alexnet_training.commands.flags import Commands, add_command, add_photo_flags
+from alexnet_training.commands.recipe_flags import add_recipe_flags, recipe_from_flags
 from alexnet_training.interrupt import deferred_interrupts
-from alexnet_training.recipe import Recipe, add_recipe_flags, recipe_from_flags
+from alexnet_training.recipe import Recipe
 
 
 def add(commands: Commands) -> None:

@@ -1,0 +1,73 @@
+"""Recipes by name."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+
+from alexnet_training.recipe import Recipe
+from alexnet_training.schedule import SOURCE_EPOCHS
+
+PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
+    {
+        # Section 5, with section 4 for the augmentation; the defaults above are its numbers.
+        "paper": Recipe(),
+        # The authors' layers-145.cfg where it differs from the text: first weights of three layers,
+        # the biases' rate, when rates drop, and what is divided while there is noise.
+        "source": Recipe(
+            initialization="source",
+            epochs=SOURCE_EPOCHS,
+            bias_rate=2.0,
+            schedule="source",
+            divide_noisy=True,
+        ),
+        # For a few thousand photos on a small machine: the paper's start needs about a million.
+        "modern": Recipe(
+            epochs=30,
+            batch_size=64,
+            update="adamw",
+            learning_rate=2e-4,
+            schedule="cosine",
+            warm_up=0.1,
+            weight_decay=0.05,
+            clip=5.0,
+            initialization="he",
+            label_smoothing=0.1,
+            scale=1 / 58,  # about 1 / standard deviation of photos' pixels: He's weights expect it
+        ),
+        # Digits of one pen colour: a mirrored 2 is no digit, and grey has no colour to vary.
+        "starter": Recipe(
+            epochs=2,
+            batch_size=32,
+            update="adamw",
+            learning_rate=3e-4,
+            schedule="cosine",
+            warm_up=0.1,
+            second_moment=0.98,  # looks back 50 steps: there are 92 in all
+            weight_decay=0.01,
+            initialization="he",
+            dropout=0.2,  # half costs twice the epochs for the same top-1
+            mirror=False,
+            colour_noise=0.0,
+            scale=1 / 58,
+            validate_every=2,
+        ),
+        # From another network's weights: a new classifier on layers that stay as they are.
+        "finetune": Recipe(
+            epochs=10,
+            batch_size=64,
+            update="adamw",
+            learning_rate=1e-3,
+            schedule="cosine",
+            warm_up=0.1,
+            weight_decay=0.05,
+            clip=5.0,
+            initialization="he",
+            label_smoothing=0.1,
+            learn_last=1,
+            below_rate=0.1,
+        ),
+    }
+)
+DEFAULT_PRESET = "modern"
+FROM_PRESET = "finetune"
