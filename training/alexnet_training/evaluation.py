@@ -111,7 +111,7 @@ def evaluate(
     photos = find_labelled(data, checkpoint.classes)
     network = TwoTowers(checkpoint.dialect, len(checkpoint.classes))
     load_tensors(network, {name: torch.from_numpy(t) for name, t in checkpoint.tensors.items()})
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.place([device])
     lens = Lens(torch.from_numpy(checkpoint.mean).to(device), checkpoint.scale, device, precision)
     with TemporaryDirectory(prefix="alexnet-evaluate-") as folder:
         decoded = decode_photos(

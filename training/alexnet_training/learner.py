@@ -43,7 +43,7 @@ class Learner:
         self.network = TwoTowers(dialect, classes, recipe.dropout, batch_norm=recipe.batch_norm)
         load_tensors(self.network, tensors)
         self.network.keep(kept_layers(recipe))
-        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.place([device])
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = MovingAverage(self.network, recipe.average) if recipe.average else None
         first = (mean.shape[0] - dialect.image_side) // 2

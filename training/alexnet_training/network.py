@@ -7,7 +7,7 @@ dialect crosses the border between the towers, they meet there too.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from alexnet_export.layers import Convolution, Dialect, LayerShape, Sides, shapes
 from alexnet_training.batch_norm import Normalized, NormalizedConvolution, NormalizedLinear
+from alexnet_training.exchange import both
 from alexnet_training.normalization import local_response_norm
 
 Tensors = dict[str, Tensor]
@@ -39,17 +40,6 @@ def max_pool(maps: Tensor, layer: Convolution) -> Tensor:
         return maps
     padded = _surrounded(maps, layer.pool.padding, -math.inf)
     return functional.max_pool2d(padded, layer.pool.kernel, layer.pool.stride)
-
-
-def normalize(towers: list[Tensor], layer: Convolution) -> list[Tensor]:
-    """The layer's norm, where it has one, on the maps of each tower, [N, C, H, W]."""
-    norm = layer.norm
-    if norm is None:
-        return towers
-    if norm.reach == "tower":
-        return [local_response_norm(maps, norm) for maps in towers]
-    whole = local_response_norm(torch.cat(towers, dim=1), norm)  # [N, towers * C, H, W]
-    return list(whole.chunk(len(towers), dim=1))
 
 
 class Tower(nn.Module):
@@ -96,31 +86,62 @@ class TwoTowers(nn.Module):
         rows = shapes(dialect, classes)
         self.dialect, self.classes, self.dropout = dialect, classes, dropout
         self._kept: frozenset[str] = frozenset()
+        self.devices: tuple[torch.device, ...] = (torch.device("cpu"),) * dialect.towers
         self.towers = [Tower(dialect, rows, batch_norm=batch_norm) for _ in range(dialect.towers)]
         for index, tower in enumerate(self.towers):
             self.add_module(f"tower{index}", tower)
         classifier = nn.Linear(rows[-1].weight[1], classes, device="meta")
         self.add_module(dialect.classifier, classifier.to_empty(device="cpu"))
 
+    def place(self, devices: Sequence[torch.device]) -> None:
+        """Put each tower on its device, and the classifier on tower 0's.
+
+        One device for all, or one a tower.
+        """
+        self.devices = (*devices,) * (1 if len(devices) > 1 else len(self.towers))
+        # channels_last is the layout in which processors and GPUs convolve fastest.
+        for tower, device in zip(self.towers, self.devices, strict=True):
+            tower.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.get_submodule(self.dialect.classifier).to(self.devices[0])
+
     def forward(self, images: Tensor) -> Answer:
         """``images``: float [N, 3, side, side], ``(pixel - mean) * scale``."""
-        maps = [images] * len(self.towers)
+        maps = [images.to(device, non_blocking=True) for device in self.devices]
         for depth, layer in enumerate(self.dialect.convolutions):
             if depth and layer.connection == "full":
-                maps = [torch.cat(maps, dim=1)] * len(self.towers)
+                maps = both(maps, self.devices)
             maps = [
                 tower.convolve(layer, read) for tower, read in zip(self.towers, maps, strict=True)
             ]
-            maps = [max_pool(part, layer) for part in normalize(maps, layer)]
-        units = torch.cat([part.flatten(1) for part in maps], dim=1)  # [N, 2 * 128 * 6 * 6]
-        features = units
+            maps = [max_pool(part, layer) for part in self.normalized(maps, layer)]
+        units = both([part.flatten(1) for part in maps], self.devices)  # [N, 2 * 128 * 6 * 6]
         hidden = [layer.name for layer in self.dialect.fully_connected]
         for name, reader in zip(hidden, [*hidden[1:], self.dialect.classifier], strict=True):
-            features = torch.cat([tower.connect(name, units) for tower in self.towers], dim=1)
+            parts = [
+                tower.connect(name, read) for tower, read in zip(self.towers, units, strict=True)
+            ]
             # Before a layer that does not learn, dropout would only be noise.
             is_dropped = self.training and reader not in self._kept
-            units = functional.dropout(features, self.dropout, is_dropped)
-        return Answer(features, self.get_submodule(self.dialect.classifier)(units))
+            dropped = [functional.dropout(part, self.dropout, is_dropped) for part in parts]
+            units = both(dropped, self.devices if reader in hidden else self.devices[:1])
+        features = both(parts, self.devices[:1])[0]  # as before dropout
+        return Answer(features, self.get_submodule(self.dialect.classifier)(units[0]))
+
+    def normalized(self, maps: list[Tensor], layer: Convolution) -> list[Tensor]:
+        """The layer's norm, where it has one, on the maps of each tower, [N, C, H, W]."""
+        norm = layer.norm
+        if norm is None:
+            return maps
+        if norm.reach == "tower":
+            return [local_response_norm(part, norm) for part in maps]
+        whole = dict(
+            zip(self.devices, both(maps, self.devices), strict=True)
+        )  # [N, towers * C, ..]
+        normed = {
+            device: local_response_norm(read, norm).chunk(len(maps), dim=1)
+            for device, read in whole.items()
+        }
+        return [normed[device][tower] for tower, device in enumerate(self.devices)]
 
     def keep(self, layers: Collection[str]) -> None:
         """Let these layers stay as they are: no gradient reaches them."""

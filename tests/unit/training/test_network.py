@@ -54,7 +54,7 @@ def answer(towers, images):
 def pooled(towers, layer, images):
     """What each tower has behind a first layer that reads the pictures."""
     maps = [tower.convolve(layer, images) for tower in towers.towers]
-    return [network.max_pool(part, layer) for part in network.normalize(maps, layer)]
+    return [network.max_pool(part, layer) for part in towers.normalized(maps, layer)]
 
 
 def test_every_layer_of_both_towers_has_the_papers_shape_and_parameters(towers, images):
