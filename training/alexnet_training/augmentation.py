@@ -45,6 +45,13 @@ class Draw:
     shifts: Floats
     colours: Floats | None = None
 
+    def of(self, places: npt.NDArray[np.int64]) -> Draw:
+        """The same for some of the photos."""
+        colours = None if self.colours is None else self.colours[places]
+        return Draw(
+            self.side, self.boxes[places], self.mirrored[places], self.shifts[places], colours
+        )
+
 
 def colour_axes(covariance: npt.NDArray[np.float64]) -> Floats:
     """Columns: the principal axes of RGB, each as long as the deviation along it, [3, 3].

@@ -21,6 +21,7 @@ from alexnet_pixels.square import Pixels
 from alexnet_training.augmentation import Draw, Floats, cut, draw
 from alexnet_training.cache import Decoded
 from alexnet_training.mixing import Mix, draw_mix
+from alexnet_training.processes import ALONE, Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.schedule import noise_is_on
 
@@ -29,13 +30,17 @@ from alexnet_training.schedule import noise_is_on
 class Batch:
     """``crops``: uint8 [n, side, side, 3]; ``labels``: int64 [n]; what chance decided for them.
 
-    ``done``: the share of all steps that is behind when it is learned.
+    ``size``: photos in the whole batch, of which these are one process's ``share``; where there are
+    fewer photos than processes it has one that counts nothing.  ``done``: the share of all steps
+    that is behind when it is learned.
     """
 
     crops: Pixels
     labels: npt.NDArray[np.int64]
     drawn: Draw
     mix: Mix | None
+    size: int
+    share: float
     done: float
 
 
@@ -51,6 +56,7 @@ class Epoch:
     axes: Floats
     photos: Decoded
     number: int
+    processes: Processes = ALONE
 
     @property
     def steps(self) -> int:
@@ -60,7 +66,8 @@ class Epoch:
     def batches(self, device: torch.device) -> Generator[Batch]:
         """Every batch in its order, made ahead by threads; seeds torch's own generators too."""
         chance = np.random.default_rng([self.recipe.seed, self.number])
-        torch.manual_seed(int(chance.integers(2**63)))
+        # Each process drops other units.
+        torch.manual_seed(int(chance.integers(2**63)) + self.processes.rank)
         order = chance.permutation(len(self.photos.labels))
         # A processor is busy with the network: one thread is ahead of it.  A GPU wants all.
         threads = 1 if device.type == "cpu" else os.cpu_count() or 1
@@ -84,7 +91,15 @@ class Epoch:
         recipe, size = self.recipe, self.recipe.batch_size
         rows = order[step * size : (step + 1) * size]
         done = (self.number * self.steps + step) / (recipe.epochs * self.steps)
+        # Drawn for all and then shared, so that any number of processes sees the same photos.
         drawn = draw(recipe, self.axes, len(rows), chance, noise=noise_is_on(recipe, done))
         mix = draw_mix(recipe, drawn.side, len(rows), chance)
-        photos = self.photos
-        return lambda: Batch(cut(photos.pixels, rows, drawn), photos.labels[rows], drawn, mix, done)
+        photos, count, share = self.photos, len(rows), 1.0
+        if self.processes.count > 1:
+            own = self.processes.share(count)
+            share = len(own) / count
+            own = own if len(own) else np.zeros(1, dtype=np.int64)
+            rows, drawn, mix = rows[own], drawn.of(own), mix and mix.of(own)
+        return lambda: Batch(
+            cut(photos.pixels, rows, drawn), photos.labels[rows], drawn, mix, count, share, done
+        )

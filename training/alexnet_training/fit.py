@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-from alexnet_export.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from alexnet_export.errors import CheckpointError
+from alexnet_export.checkpoint import Checkpoint, load_checkpoint
 from alexnet_export.layers import DIALECTS, parameter_count
-from alexnet_training.augmentation import colour_axes
-from alexnet_training.batches import Epoch
 from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
-from alexnet_training.errors import DivergedError, RecipeError
-from alexnet_training.evaluation import accuracy, predict
+from alexnet_training.epochs import Training, say
+from alexnet_training.errors import RecipeError
 from alexnet_training.fine_tuning import from_start, in_words, taken_over
 from alexnet_training.folders import find_photos
 from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import Learner
 from alexnet_training.material import Material, gather
+from alexnet_training.processes import ALONE, Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.run import Run
-from alexnet_training.schedule import learning_rate
 
 _NAMED_CLASSES = 10
 # float32 copies of the network on disk at the worst moment: weights and resume state with the
@@ -48,6 +41,7 @@ class Order:
     out: Path
     recipe: Recipe
     device: torch.device
+    processes: Processes = ALONE
     start: Path | None = None
     dialect: str | None = None
     about: str | None = None
@@ -69,24 +63,33 @@ def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, A
     run = Run(order.out, table, photos.classes)
     if run.is_complete():
         run.finish()  # a kill may have come before
-        _say(f"{order.out} is complete already: nothing to do")
+        say(order.processes, f"{order.out} is complete already: nothing to do")
         return run.metrics()
     with saying_no_space(order.out):
         state = run.load_state()
         order.out.mkdir(parents=True, exist_ok=True)
         parameters = parameter_count(DIALECTS[recipe.dialect], len(photos.classes))
         beside_bytes = _COPIES * 4 * parameters
+        if not order.processes.is_first:
+            order.processes.wait()  # the first decodes, the others read what it has decoded
         material = gather(photos, run.cache, beside_bytes, order.strict, between)
+        if order.processes.is_first:
+            order.processes.wait()
         learner = _make_learner(order, recipe, material, start)
         history: list[dict[str, Any]] = []
-        if state is None:
-            run.save_pictures(material.validation)
-        else:
+        if state is not None:
             learner.restore(state)
             history = state["history"]
-            _say(f"going on after epoch {len(history)} of {recipe.epochs}")
+            say(order.processes, f"going on after epoch {len(history)} of {recipe.epochs}")
+        elif order.processes.is_first:
+            run.save_pictures(material.validation)
         about = order.about or describe(photos.classes)
-        return Training(run, recipe, about, material, learner, history, between).to_the_end()
+        metrics = Training(
+            run, recipe, about, material, learner, history, between, order.processes
+        ).to_the_end()
+        if order.processes.is_first:
+            run.finish()
+        return metrics
 
 
 def describe(classes: tuple[str, ...]) -> str:
@@ -123,120 +126,13 @@ def _make_learner(
     if start is not None:
         mean = start.tensors["mean"]
         tensors |= taken_over(start, classes)
-        _say(f"from {order.start}: {in_words(recipe, start, classes)}")
+        say(order.processes, f"from {order.start}: {in_words(recipe, start, classes)}")
     return Learner(
         recipe,
         len(classes),
         tensors=tensors,
         mean=mean,
         device=order.device,
+        processes=order.processes,
         precision=choose_precision(recipe.precision, order.device),
     )
-
-
-@dataclass
-class Training:
-    """The epochs of one run; ``history`` has a row for each that is behind."""
-
-    run: Run
-    recipe: Recipe
-    about: str
-    material: Material
-    learner: Learner
-    history: list[dict[str, Any]]
-    between: Callable[[], None]
-
-    def to_the_end(self) -> dict[str, Any]:
-        """Train the epochs that are left and give the table of metrics.json."""
-        metrics: dict[str, Any] = {}
-        for epoch in range(len(self.history), self.recipe.epochs):
-            loss, rate = self._train(epoch)
-            row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rate}
-            last = epoch + 1 == self.recipe.epochs
-            if last or (epoch + 1) % self.recipe.validate_every == 0:
-                validation = self.material.validation
-                found = predict(
-                    self.learner.kept,
-                    validation.pixels,
-                    self.learner.lens,
-                    between=self.between,
-                )
-                scored = accuracy(found, validation.labels)
-                row.update(top1=scored.top1, top5=scored.top5)
-            self.history.append(row)
-            _say(_line(row, self.recipe.epochs))
-            metrics = self._save(last)
-        self.run.finish()
-        return metrics
-
-    def _train(self, number: int) -> tuple[float, float]:
-        """One pass over the photos; gives the mean loss and the rate of its last step."""
-        recipe, photos = self.recipe, self.material.training
-        axes = colour_axes(self.material.statistics.covariance)
-        epoch = Epoch(recipe, axes, photos, number)
-        behind = [row["top1"] for row in self.history if "top1" in row]
-        steps = recipe.epochs * epoch.steps
-        self.learner.network.train()
-        total, rate = 0.0, 0.0
-        with (
-            closing(epoch.batches(self.learner.lens.device)) as batches,
-            tqdm(total=len(photos.labels), unit="photo", disable=None, leave=False) as bar,
-        ):
-            bar.set_description(f"epoch {number + 1}/{recipe.epochs}")
-            for step, batch in enumerate(batches, start=number * epoch.steps):
-                self.between()
-                rate = learning_rate(recipe, step, steps, behind)
-                loss = self.learner.step(batch, rate)
-                if not math.isfinite(loss):
-                    where = f"step {step + 1} (epoch {number + 1}), at a rate of {rate:.3g}"
-                    raise DivergedError(f"the loss is {loss} in {where}: {self._advice(number)}")
-                total += loss * len(batch.labels)
-                bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-                bar.update(len(batch.labels))
-        return total / len(photos.labels), rate
-
-    def _advice(self, epochs: int) -> str:
-        kept = f"{self.run.folder} keeps epoch {epochs}" if epochs else "no epoch was finished"
-        lower = f"--learning-rate {self.recipe.learning_rate / 3:.2g}"
-        return f"{kept}; try {lower}, --warm-up 0.1 or --clip 1, and another --out"
-
-    def _save(self, complete: bool) -> dict[str, Any]:
-        """Checkpoint, resume state, metrics, in this order: a kill between them loses an epoch."""
-        checkpoint = Checkpoint(
-            dialect=DIALECTS[self.recipe.dialect],
-            classes=self.material.classes,
-            tensors=self.learner.tensors(),
-            scale=self.recipe.scale,
-            about=self.about,
-            recipe=self.run.recipe,
-        )
-        try:
-            digest = save_checkpoint(checkpoint, self.run.folder)
-        except CheckpointError as error:
-            raise DivergedError(f"{error}: {self._advice(len(self.history) - 1)}") from error
-        if not complete:
-            self.run.save_state({**self.learner.state(), "history": self.history})
-        validated = [row for row in self.history if "top1" in row]
-        return self.run.save_metrics(
-            {
-                "complete": complete,
-                "digest": digest,
-                "top1": validated[-1]["top1"] if validated else None,
-                "top5": validated[-1]["top5"] if validated else None,
-                "n": len(self.material.validation.labels),
-                "training_photos": len(self.material.training.labels),
-                "skipped": self.material.skipped,
-                "history": self.history,
-            }
-        )
-
-
-def _line(row: dict[str, Any], epochs: int) -> str:
-    line = f"epoch {row['epoch']}/{epochs}  loss {row['loss']:.4f}"
-    if "top1" in row:
-        line += f"  validation top-1 {row['top1']:.2%}  top-5 {row['top5']:.2%}"
-    return line
-
-
-def _say(line: str) -> None:
-    tqdm.write(line, file=sys.stderr)

@@ -17,6 +17,7 @@ from alexnet_training.fine_tuning import kept_layers
 from alexnet_training.mixing import mixed, mixed_loss
 from alexnet_training.moving_average import MovingAverage
 from alexnet_training.network import Tensors, TwoTowers, layer_of, load_tensors, take_tensors
+from alexnet_training.processes import ALONE, Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.schedule import group_rate
 from alexnet_training.update import PaperUpdate
@@ -37,6 +38,7 @@ class Learner:
         mean: npt.NDArray[np.float32],
         device: torch.device,
         precision: ResolvedPrecision,
+        processes: Processes = ALONE,
     ) -> None:
         dialect = DIALECTS[recipe.dialect]
         self.recipe, self.mean = recipe, mean
@@ -44,6 +46,8 @@ class Learner:
         load_tensors(self.network, tensors)
         self.network.keep(kept_layers(recipe))
         self.network.place([device])
+        self._processes = processes
+        self._together = self._processes.together(self.network)
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = MovingAverage(self.network, recipe.average) if recipe.average else None
         first = (mean.shape[0] - dialect.image_side) // 2
@@ -57,16 +61,17 @@ class Learner:
         return self.average.network if self.average else self.network
 
     def step(self, batch: Batch, rate: float) -> float:
-        """Learn from a batch at ``rate``; gives its mean loss before the update."""
+        """Learn from a batch at ``rate``; gives the mean loss of ``batch`` before the update."""
         recipe, lens = self.recipe, self.lens
         images = network_input(
             batch.crops, lens.mean, lens.scale, batch.drawn
         )  # [n, 3, side, side]
         labels = torch.from_numpy(batch.labels).to(lens.device)
         with computing(lens.device, lens.precision):
-            logits = self.network(mixed(images, batch.mix)).logits
+            logits = self._together(mixed(images, batch.mix)).logits
         loss = mixed_loss(logits.float(), labels, batch.mix, recipe.label_smoothing)
-        torch.autograd.backward(loss)
+        # The mean over processes of their means is that of the batch, if each counts by its photos.
+        torch.autograd.backward(loss * batch.share * self._processes.count)
         if recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip, foreach=True)
         for group in self.optimizer.param_groups:

@@ -6,7 +6,7 @@ CutMix (Yun et al. 2019) replaces a rectangle of a photo by that of another, mix
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,10 @@ class Mix:
     partners: npt.NDArray[np.int64]
     share: float
     rectangle: Rectangle | None = None
+
+    def of(self, places: npt.NDArray[np.int64]) -> Mix:
+        """The same for some of the photos, which get their parts from each other."""
+        return replace(self, partners=self.partners[places].argsort().argsort())
 
 
 def draw_mix(recipe: Recipe, side: int, count: int, chance: np.random.Generator) -> Mix | None:

@@ -43,17 +43,21 @@ def _run(options: argparse.Namespace) -> None:
     ) as between:
         from alexnet_training.device import choose_device  # noqa: PLC0415
         from alexnet_training.fit import Order, fit  # noqa: PLC0415
+        from alexnet_training.processes import joined  # noqa: PLC0415
 
-        order = Order(
-            data=options.data,
-            out=options.out,
-            recipe=recipe,
-            device=choose_device(options.device),
-            start=options.start,
-            dialect=options.dialect,
-            about=options.about,
-            strict=options.strict,
-        )
-        metrics = fit(order, between)
-    found = {name: metrics[name] for name in ("top1", "top5", "n", "digest")}
-    print(json.dumps({"checkpoint": str(options.out), **found}))
+        with joined(choose_device(options.device)) as (processes, device):
+            order = Order(
+                data=options.data,
+                out=options.out,
+                recipe=recipe,
+                device=device,
+                processes=processes,
+                start=options.start,
+                dialect=options.dialect,
+                about=options.about,
+                strict=options.strict,
+            )
+            metrics = fit(order, between)
+    if processes.is_first:
+        found = {name: metrics[name] for name in ("top1", "top5", "n", "digest")}
+        print(json.dumps({"checkpoint": str(options.out), **found}))
