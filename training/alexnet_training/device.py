@@ -32,6 +32,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+def choose_devices(names: str) -> tuple[torch.device, ...]:
+    """One device for the whole network, or by ``cuda:0,cuda:1`` one a tower; raises DeviceError."""
+    devices = tuple(choose_device(name) for name in names.split(","))
+    if len(devices) != len(set(devices)) or (len(devices) > 1 and devices[0].type == "cpu"):
+        raise DeviceError(f"--device is {names!r}: a tower a device takes two GPUs, cuda:0,cuda:1")
+    return devices
+
+
 def choose_precision(wanted: Precision, device: torch.device) -> ResolvedPrecision:
     """bf16 for ``auto`` only where the chip computes in it: emulated it is slower than fp32."""
     if wanted != "auto":

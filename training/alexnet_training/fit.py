@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint
-from alexnet_export.layers import DIALECTS, parameter_count
+from alexnet_export.layers import DIALECTS, Dialect, parameter_count
 from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
 from alexnet_training.epochs import Training, say
-from alexnet_training.errors import RecipeError
+from alexnet_training.errors import DeviceError, RecipeError
+from alexnet_training.exchange import exchanged_numbers
 from alexnet_training.fine_tuning import from_start, in_words, taken_over
 from alexnet_training.folders import find_photos
 from alexnet_training.initialization import initial_tensors
@@ -40,7 +41,7 @@ class Order:
     data: Path
     out: Path
     recipe: Recipe
-    device: torch.device
+    devices: tuple[torch.device, ...]  # one, or one a tower
     processes: Processes = ALONE
     start: Path | None = None
     dialect: str | None = None
@@ -100,7 +101,7 @@ def describe(classes: tuple[str, ...]) -> str:
 
 def _resolve(order: Order, start: Checkpoint | None) -> Recipe:
     """The recipe without ``auto``, and with what ``start``'s weights expect."""
-    precision = choose_precision(order.recipe.precision, order.device)
+    precision = choose_precision(order.recipe.precision, order.devices[0])
     recipe = replace(order.recipe, precision=precision)
     if start is not None and recipe.batch_norm:
         raise RecipeError(
@@ -127,12 +128,27 @@ def _make_learner(
         mean = start.tensors["mean"]
         tensors |= taken_over(start, classes)
         say(order.processes, f"from {order.start}: {in_words(recipe, start, classes)}")
+    if len(order.devices) > 1:
+        say(order.processes, _placement(dialect, order.devices))
     return Learner(
         recipe,
         len(classes),
         tensors=tensors,
         mean=mean,
-        device=order.device,
+        devices=order.devices,
         processes=order.processes,
-        precision=choose_precision(recipe.precision, order.device),
+        precision=choose_precision(recipe.precision, order.devices[0]),
     )
+
+
+def _placement(dialect: Dialect, devices: Sequence[torch.device]) -> str:
+    """Which tower is where, and what they send each other; raises DeviceError."""
+    if len(devices) != dialect.towers:
+        raise DeviceError(
+            f"--device names {len(devices)} devices, and {dialect.name} has {dialect.towers} towers"
+        )
+    towers = ", ".join(f"tower {tower} on {device}" for tower, device in enumerate(devices))
+    counts = exchanged_numbers(dialect)
+    read = ", ".join(f"{layer} {count:,}" for layer, count in counts.items())
+    total = sum(counts.values())
+    return f"{towers}; numbers a photo that cross: {total:,} forward ({read}), as many back"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from alexnet_training.update import PaperUpdate
 class Learner:
     """The network that a recipe trains.
 
-    ``tensors``: first weights and biases; ``mean``: float32 [256, 256, 3].
+    ``tensors``: first weights and biases; ``mean``: float32 [256, 256, 3];
+    ``devices``: one, or one a tower.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Learner:
         *,
         tensors: Tensors,
         mean: npt.NDArray[np.float32],
-        device: torch.device,
+        devices: Sequence[torch.device],
         precision: ResolvedPrecision,
         processes: Processes = ALONE,
     ) -> None:
@@ -45,13 +47,14 @@ class Learner:
         self.network = TwoTowers(dialect, classes, recipe.dropout, batch_norm=recipe.batch_norm)
         load_tensors(self.network, tensors)
         self.network.keep(kept_layers(recipe))
-        self.network.place([device])
+        self.network.place(devices)
         self._processes = processes
         self._together = self._processes.together(self.network)
         self.optimizer = make_optimizer(recipe, self.network)
         self.average = MovingAverage(self.network, recipe.average) if recipe.average else None
         first = (mean.shape[0] - dialect.image_side) // 2
         last = first + dialect.image_side
+        device = devices[0]
         centre = torch.from_numpy(mean[first:last, first:last].copy()).to(device)
         self.lens = Lens(centre, recipe.scale, device, precision)
 

@@ -18,6 +18,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from alexnet_training.errors import DeviceError
+
 # The first process decodes all photos and validates while the others wait.
 _PATIENCE = timedelta(hours=6)
 
@@ -70,20 +72,28 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
-    """Join the processes that torchrun started, if it did, and give this one's device.
+def joined(
+    devices: tuple[torch.device, ...],
+) -> Iterator[tuple[Processes, tuple[torch.device, ...]]]:
+    """Join the processes that torchrun started, if it did, and give this one's devices.
 
-    With CUDA each process of a machine takes a GPU of its own, by its local rank.
+    With CUDA each process of a machine takes a GPU of its own, by its local rank.  Raises
+    DeviceError where each should have several.
     """
     if not distributed.is_torchelastic_launched():
-        yield ALONE, device
+        yield ALONE, devices
         return
+    device, *others = devices
+    if others:
+        raise DeviceError(
+            "--device names several, and torchrun gives each process one: leave it out"
+        )
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE)
     try:
         if device.type == "cuda":
             device = torch.device("cuda", distributed.get_node_local_rank())
             torch.cuda.set_device(device)
-        yield Processes(distributed.get_rank(), distributed.get_world_size()), device
+        yield Processes(distributed.get_rank(), distributed.get_world_size()), (device,)
     finally:
         distributed.destroy_process_group()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from alexnet_training.device import choose_device, choose_precision, computing
+from alexnet_training.device import choose_device, choose_devices, choose_precision, computing
 from alexnet_training.errors import DeviceError
 
 CPU = torch.device("cpu")
@@ -16,6 +16,13 @@ def test_auto_is_cuda_where_there_is_one():
 def test_a_device_that_is_not_there_is_named(name):
     with pytest.raises(DeviceError, match=name):
         choose_device(name)
+
+
+def test_a_tower_a_device_takes_gpus_that_are_there():
+    assert choose_devices("cpu") == (CPU,)
+    for names in ("cpu,cpu", "cpu,cpu:0", "cuda:98,cuda:99", "cpu,"):
+        with pytest.raises(DeviceError, match="cuda:"):
+            choose_devices(names)
 
 
 def test_bf16_is_chosen_only_where_the_processor_has_it():

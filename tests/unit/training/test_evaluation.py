@@ -29,7 +29,7 @@ def trained(narrow, photos, tmp_path):
         learning_rate=5e-3,
         precision="fp32",
     )
-    metrics = fit(Order(photos, tmp_path / "run", recipe, CPU))
+    metrics = fit(Order(photos, tmp_path / "run", recipe, (CPU,)))
     return load_checkpoint(tmp_path / "run")[0], metrics
 
 
@@ -48,7 +48,7 @@ def test_a_network_of_another_side_is_trained_and_scored_on_its_own_views(
     recipe = replace(
         PRESETS["modern"], dialect=NARROW_CAFFE.name, epochs=1, batch_size=8, precision="fp32"
     )
-    metrics = fit(Order(photos, tmp_path / "run", recipe, CPU))
+    metrics = fit(Order(photos, tmp_path / "run", recipe, (CPU,)))
     checkpoint, _ = load_checkpoint(tmp_path / "run")
     assert checkpoint.mean.shape == (227, 227, 3)
     found, _ = evaluate(checkpoint, photos, CPU, "fp32")

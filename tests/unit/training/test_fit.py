@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,14 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from alexnet_export.checkpoint import load_checkpoint
-from alexnet_training.errors import DivergedError, EmptyClass, Interrupted, NoSpace, RunMismatch
+from alexnet_training.errors import (
+    DeviceError,
+    DivergedError,
+    EmptyClass,
+    Interrupted,
+    NoSpace,
+    RunMismatch,
+)
 from alexnet_training.fit import Order, describe, fit
 from alexnet_training.folders import find_photos
 from alexnet_training.presets import PRESETS
@@ -25,7 +33,7 @@ def order(narrow, photos, tmp_path):
         learning_rate=3e-3,
         precision="fp32",
     )
-    return Order(photos, tmp_path / "run", recipe, torch.device("cpu"))
+    return Order(photos, tmp_path / "run", recipe, (torch.device("cpu"),))
 
 
 def with_recipe(order, **keys):
@@ -246,3 +254,19 @@ def test_from_a_checkpoint_of_other_classes_has_a_new_classifier(order, tmp_path
     assert found.classes == ("china", "flower")
     assert not np.array_equal(found.tensors["fc8.weight"], former.tensors["fc8.weight"])
     np.testing.assert_array_equal(found.tensors["fc7.weight"], former.tensors["fc7.weight"])
+
+
+def test_a_tower_a_device_learns_the_same_and_says_what_crosses(order, tmp_path, capsys):
+    order = with_recipe(order, epochs=1, dropout=0.0)
+    one = fit(order)
+    capsys.readouterr()
+    # Two devices that are not equal, and both there on any machine.
+    pair = (torch.device("cpu"), torch.device("cpu", 0))
+    two = fit(replace(order, devices=pair, out=tmp_path / "two"))
+    assert re.search(
+        r"tower 0 on cpu, tower 1 on cpu:0; .*: [0-9,]+ forward", capsys.readouterr().err
+    )
+    assert two["history"][0]["loss"] == pytest.approx(one["history"][0]["loss"], rel=1e-5)
+    with pytest.raises(DeviceError, match=r"3 devices, and .* has 2 towers"):
+        fit(replace(order, devices=(*pair, pair[0]), out=tmp_path / "three"))
+    assert not (tmp_path / "three" / "weights.safetensors").exists()

@@ -41,16 +41,16 @@ def _run(options: argparse.Namespace) -> None:
     with deferred_interrupts(
         f"stopped; {options.out} keeps the last whole epoch: the same command again goes on from it"
     ) as between:
-        from alexnet_training.device import choose_device  # noqa: PLC0415
+        from alexnet_training.device import choose_devices  # noqa: PLC0415
         from alexnet_training.fit import Order, fit  # noqa: PLC0415
         from alexnet_training.processes import joined  # noqa: PLC0415
 
-        with joined(choose_device(options.device)) as (processes, device):
+        with joined(choose_devices(options.device)) as (processes, devices):
             order = Order(
                 data=options.data,
                 out=options.out,
                 recipe=recipe,
-                device=device,
+                devices=devices,
                 processes=processes,
                 start=options.start,
                 dialect=options.dialect,

@@ -45,7 +45,11 @@ def add_command(
 
 def add_device_flag(parser: argparse.ArgumentParser) -> None:
     """Where torch works."""
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0 (default: auto)")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu or cuda:0; fit: or cuda:0,cuda:1, a tower on each (default: auto)",
+    )
 
 
 def add_photo_flags(parser: argparse.ArgumentParser) -> None:
