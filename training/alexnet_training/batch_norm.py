@@ -30,14 +30,17 @@ class Normalized(nn.Module):
         self.register_buffer("running_variance", torch.ones(channels))
 
     def normalized(self, sums: Tensor) -> Tensor:
-        """``sums``: float [N, C, ...], normalized by the batch while training."""
+        """``sums``: float [N, C, ...], normalized by the batch while training.
+
+        A batch of one photo has no deviation a unit: it is normalized by what was before it.
+        """
         return functional.batch_norm(
             sums,
             self.running_mean,
             self.running_variance,
             self.factor,
             self.get_parameter("bias"),
-            training=self.training,
+            training=self.training and len(sums) > 1,
             momentum=_NEWEST,
             eps=_SMALLEST_VARIANCE,
         )

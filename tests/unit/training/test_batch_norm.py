@@ -49,3 +49,9 @@ def test_sums_are_normalized_by_the_batch_while_training():
     np.testing.assert_allclose(sums.mean((0, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(sums.std((0, 2, 3)), 1, atol=1e-2)
     assert abs(layer.eval()(maps).mean().item()) < 10  # by what it remembers, not by the batch
+
+
+def test_a_last_batch_of_one_photo_can_be_learned(networks):
+    trained, _ = networks
+    trained.train()(torch.randn(1, 3, 224, 224)).logits.sum().backward()
+    assert trained.get_parameter("tower0.fc6.factor").grad.isfinite().all()

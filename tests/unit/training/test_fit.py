@@ -107,10 +107,28 @@ def test_another_seed_gives_another_network(order, tmp_path):
     assert one["digest"] != other["digest"]
 
 
-@pytest.mark.parametrize("update", ["adamw", "paper"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_resumed_run_equals_an_unbroken_one(order, tmp_path, capsys, update, precision):
+EVERYTHING = {
+    "batch_norm": True,
+    "average": 0.99,
+    "least_area": 0.3,
+    "colour_jitter": 0.3,
+    "cutmix": 0.3,
+    "mixup": 0.3,
+}
+
+
+@pytest.mark.parametrize(
+    ("update", "precision", "keys"),
+    [
+        ("adamw", "fp32", {}),
+        ("adamw", "bf16", EVERYTHING),
+        ("paper", "fp32", {"schedule": "source", "divide_noisy": True, "bias_rate": 2.0}),
+        ("paper", "bf16", {}),
+    ],
+)
+def test_a_resumed_run_equals_an_unbroken_one(order, tmp_path, capsys, update, precision, keys):
     order = with_recipe(order, update=update, precision=precision, schedule="plateau", patience=1)
+    order = with_recipe(order, **keys)
     fit(replace(order, out=tmp_path / "unbroken"))
     # 2 + 16 calls while decoding and averaging, then 4 batches an epoch: stops in the second.
     with pytest.raises(Interrupted):
