@@ -118,17 +118,17 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize(
-    ("update", "precision", "keys"),
+    "keys",
     [
-        ("adamw", "fp32", {}),
-        ("adamw", "bf16", EVERYTHING),
-        ("paper", "fp32", {"schedule": "source", "divide_noisy": True, "bias_rate": 2.0}),
-        ("paper", "bf16", {}),
+        {"update": "adamw", "precision": "fp32"},
+        {"update": "adamw", "precision": "bf16", **EVERYTHING},
+        {"update": "paper", "precision": "bf16"},
+        {"update": "paper", "schedule": "source", "divide_noisy": True, "bias_rate": 2.0},
     ],
+    ids=["adamw", "everything", "paper", "source"],
 )
-def test_a_resumed_run_equals_an_unbroken_one(order, tmp_path, capsys, update, precision, keys):
-    order = with_recipe(order, update=update, precision=precision, schedule="plateau", patience=1)
-    order = with_recipe(order, **keys)
+def test_a_resumed_run_equals_an_unbroken_one(order, tmp_path, capsys, keys):
+    order = with_recipe(order, **{"schedule": "plateau", "patience": 1} | keys)
     fit(replace(order, out=tmp_path / "unbroken"))
     # 2 + 16 calls while decoding and averaging, then 4 batches an epoch: stops in the second.
     with pytest.raises(Interrupted):
