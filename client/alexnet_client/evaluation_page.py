@@ -28,9 +28,9 @@ def evaluation_page(outcome: Outcome, shown: int, source: Callable[[str], str]) 
         for remark in outcome.remarks:
             yield f'<p class="wrong">{text(remark)}</p>\n'
         if outcome.evaluation is not None:
-            yield from _accuracy(outcome.evaluation)
+            yield from accuracy_sections(outcome.evaluation)
         if outcome.retrieval is not None:
-            yield from _retrieval(outcome.retrieval)
+            yield from retrieval_sections(outcome.retrieval)
         if outcome.evaluation is not None:
             yield from _wrong(outcome.evaluation, shown, source)
         if outcome.failed:
@@ -41,7 +41,8 @@ def evaluation_page(outcome: Outcome, shown: int, source: Callable[[str], str]) 
     return document(f"Evaluation of {outcome.folder}", body())
 
 
-def _accuracy(evaluation: Evaluation) -> Iterator[str]:
+def accuracy_sections(evaluation: Evaluation) -> Iterator[str]:
+    """Yield accuracy, classes and the confusion matrix, from `<h2>` to `<h2>`."""
     yield "<h2>Accuracy</h2>\n"
     named = (("top-1", evaluation.top1), ("top-5", evaluation.top5))
     yield f'<ul class="figures">{"".join(_figure(*one) for one in named)}</ul>\n'
@@ -125,7 +126,8 @@ def _drawn(evaluation: Evaluation) -> str:
     )
 
 
-def _retrieval(found: Retrieval) -> Iterator[str]:
+def retrieval_sections(found: Retrieval) -> Iterator[str]:
+    """Yield how well features find pictures of the same class, under its `<h2>`."""
     yield "<h2>Finding pictures of the same class</h2>\n"
     yield (
         f"<p>Each of {found.queries:,} pictures was compared by its features with the other "

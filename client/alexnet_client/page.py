@@ -56,6 +56,7 @@ svg rect { fill: var(--mark); }
   background: linear-gradient(to right, var(--mark) calc(var(--share) * 100%), transparent 0);
   display: flex; justify-content: space-between; gap: 1rem; }
 .bars .is-right { border-left-color: var(--right); font-weight: bold; }
+.drawing img { max-width: 100%; height: auto; background: #ffffff; }
 .wrong { color: var(--wrong); font-weight: bold; }
 .right { color: var(--right); font-weight: bold; }
 """

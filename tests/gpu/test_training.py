@@ -54,7 +54,7 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
         learning_rate=0.01,
         precision="fp32",
     )
-    return Order(tmp_path / "photos", tmp_path / "cpu", recipe, (CPU,))
+    return Order(tmp_path / "photos", tmp_path / "cpu", recipe, (CPU,), is_drawn=False)
 
 
 def assert_learned_the_same(order: Order, devices: tuple[torch.device, ...], out: Path) -> None:

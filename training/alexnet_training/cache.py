@@ -37,12 +37,13 @@ _TOGETHER = 64  # photos decoded before any is written: bounds memory to 12 MB
 class Decoded:
     """``pixels``: uint8 [n, 256, 256, 3] read from disk as needed; ``labels``: int64 [n].
 
-    ``skipped``: a line for every photo that could not be decoded.
+    ``names``: where each was read; ``skipped``: a line for every photo that could not be decoded.
     """
 
     pixels: Pixels
     labels: npt.NDArray[np.int64]
-    skipped: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def need_space(folder: Path, photos: int, beside_bytes: int = 0) -> None:
@@ -86,7 +87,12 @@ def decode_photos(
     """
     noted = _read_note(place)
     listed = [[str(photo.path), photo.label, *_state(photo.path)] for photo in photos]
-    if noted is None or noted["photos"] != listed or (strict and noted["skipped"]):
+    if (
+        noted is None
+        or "names" not in noted
+        or noted["photos"] != listed
+        or (strict and noted["skipped"])
+    ):
         with saying_no_space(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.with_suffix(".json").unlink(missing_ok=True)
@@ -101,7 +107,7 @@ def decode_photos(
     pixels = np.memmap(
         place.with_suffix(".pixels"), np.uint8, "r", shape=(len(labels), SIDE, SIDE, 3)
     )
-    return Decoded(pixels, labels, tuple(noted["skipped"]))
+    return Decoded(pixels, labels, tuple(noted["names"]), tuple(noted["skipped"]))
 
 
 def _read_note(place: Path) -> dict[str, Any] | None:
@@ -126,6 +132,7 @@ def _write_pixels(
 ) -> dict[str, Any]:
     """Write through a file, not a memory map: on a full disk a map ends the process (SIGBUS)."""
     labels: list[int] = []
+    names: list[str] = []
     skipped: list[str] = []
     bar = tqdm(total=len(photos), desc=f"decode {place.name}", unit="photo", disable=None)
     with (
@@ -145,8 +152,9 @@ def _write_pixels(
                 else:
                     stream.write(answer)
                     labels.append(photo.label)
+                    names.append(str(photo.path))
             bar.update(len(together))
-    return {"labels": labels, "skipped": skipped}
+    return {"labels": labels, "names": names, "skipped": skipped}
 
 
 def _read(photo: Photo) -> bytes | str:

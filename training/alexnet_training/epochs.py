@@ -59,8 +59,8 @@ class Training:
 
     def _validate(self) -> dict[str, float]:
         validation, learner = self.material.validation, self.learner
-        found = predict(learner.kept, validation.pixels, learner.lens, between=self.between)
-        scored = accuracy(found, validation.labels)
+        found = predict(learner.network, validation.pixels, learner.lens, between=self.between)
+        scored = accuracy(found.probabilities, validation.labels)
         return {"top1": scored.top1, "top5": scored.top5}
 
     def _train(self, number: int) -> tuple[float, float]:

@@ -68,6 +68,10 @@ class DeviceError(TrainingError):
     """The device asked for is not there."""
 
 
+class UnlikeNetworks(TrainingError):
+    """Networks that cannot be averaged: they know other classes."""
+
+
 class RunMismatch(TrainingError):
     """The run folder holds a run with another recipe, classes or photos."""
 

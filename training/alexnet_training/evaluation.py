@@ -1,8 +1,9 @@
-"""How often a network's first, or one of its first five, answers is right."""
+"""What a network answers to photos whose class is known, and how often it is right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from alexnet_export.checkpoint import Checkpoint
 from alexnet_pixels.square import Pixels
 from alexnet_pixels.views import views
 from alexnet_training.augmentation import network_input
-from alexnet_training.cache import decode_photos
+from alexnet_training.cache import Decoded, decode_photos
 from alexnet_training.device import ResolvedPrecision, computing
 from alexnet_training.folders import find_labelled
 from alexnet_training.network import TwoTowers, load_tensors
@@ -32,6 +33,14 @@ class Accuracy:
     top1: float
     top5: float
     n: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """``probabilities``: float32 [n, classes]; ``features``: float32 [n, 4096]; no dropout."""
+
+    probabilities: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -53,20 +62,24 @@ def predict(
     lens: Lens,
     view_count: int = 1,
     between: Callable[[], None] = lambda: None,
-) -> npt.NDArray[np.float32]:
-    """Probabilities, float32 [n, classes], averaged over the views (section 4.1), no dropout.
+) -> Answers:
+    """What the network says, averaged over the views (section 4.1).
 
     ``pixels``: uint8 [n, 256, 256, 3].  ``between`` is called between batches, may raise to stop.
     """
     was_training = network.training
     network.eval()
-    found = []
+    probabilities: list[npt.NDArray[np.float32]] = []
+    features: list[npt.NDArray[np.float32]] = []
     for together in _view_batches(pixels, view_count, lens.mean.shape[0]):
         between()
-        answers = _probabilities(network, together, lens)  # [photos * views, classes]
-        found.append(answers.reshape(-1, view_count, network.classes).mean(axis=1))
+        for every, answer in zip(
+            (probabilities, features), _answers(network, together, lens), strict=True
+        ):
+            # [photos * views, numbers] -> [photos, numbers]
+            every.append(answer.reshape(-1, view_count, answer.shape[1]).mean(axis=1))
     network.train(was_training)
-    return np.concatenate(found)
+    return Answers(np.concatenate(probabilities), np.concatenate(features))
 
 
 def _view_batches(pixels: Pixels, view_count: int, side: int) -> Iterator[Pixels]:
@@ -78,12 +91,14 @@ def _view_batches(pixels: Pixels, view_count: int, side: int) -> Iterator[Pixels
 
 
 @torch.inference_mode()
-def _probabilities(network: TwoTowers, crops: Pixels, lens: Lens) -> npt.NDArray[np.float32]:
+def _answers(
+    network: TwoTowers, crops: Pixels, lens: Lens
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     images = network_input(crops, lens.mean, lens.scale)
     with computing(lens.device, lens.precision):
-        logits = network(images).logits
-    answer: npt.NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
-    return answer
+        answer = network(images)
+    probabilities = answer.logits.float().softmax(dim=1)
+    return probabilities.cpu().numpy(), answer.features.float().cpu().numpy()
 
 
 def accuracy(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Accuracy:
@@ -93,29 +108,30 @@ def accuracy(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int6
     return Accuracy(float(right[:, 0].mean()), float(right.any(axis=1).mean()), len(labels))
 
 
-def evaluate(
-    checkpoint: Checkpoint,
-    data: Path,
-    device: torch.device,
-    precision: ResolvedPrecision,
-    *,
-    view_count: int = 1,
-    strict: bool = False,
-    between: Callable[[], None] = lambda: None,
-) -> tuple[Accuracy, tuple[str, ...]]:
-    """Accuracy on ``data/validation/<class>/*`` or ``data/<class>/*``, and the skipped photos.
-
-    Raises DataError for the folder, NoSpace where the decoded photos do not fit the temporary
-    folder.
-    """
-    photos = find_labelled(data, checkpoint.classes)
+def network_of(
+    checkpoint: Checkpoint, device: torch.device, precision: ResolvedPrecision
+) -> tuple[TwoTowers, Lens]:
+    """The network of a checkpoint on ``device``, and what it sees through."""
     network = TwoTowers(checkpoint.dialect, len(checkpoint.classes))
     load_tensors(network, {name: torch.from_numpy(t) for name, t in checkpoint.tensors.items()})
     network.place([device])
-    lens = Lens(torch.from_numpy(checkpoint.mean).to(device), checkpoint.scale, device, precision)
+    mean = torch.from_numpy(checkpoint.mean).to(device)
+    return network, Lens(mean, checkpoint.scale, device, precision)
+
+
+@contextmanager
+def labelled_photos(
+    data: Path,
+    classes: tuple[str, ...],
+    *,
+    strict: bool = False,
+    between: Callable[[], None] = lambda: None,
+) -> Iterator[Decoded]:
+    """The photos of ``data/validation/<class>/*`` or ``data/<class>/*``, decoded for a while.
+
+    Raises DataError for the folder, NoSpace where they do not fit the temporary folder.
+    """
+    photos = find_labelled(data, classes)
     with TemporaryDirectory(prefix="alexnet-evaluate-") as folder:
-        decoded = decode_photos(
-            photos, checkpoint.classes, Path(folder) / "photos", strict=strict, between=between
-        )
-        found = predict(network, decoded.pixels, lens, view_count, between)
-    return accuracy(found, decoded.labels), decoded.skipped
+        place = Path(folder) / "photos"
+        yield decode_photos(photos, classes, place, strict=strict, between=between)

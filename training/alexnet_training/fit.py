@@ -36,6 +36,7 @@ class Order:
     """What one ``fit`` was asked for; ``start`` is a checkpoint to fine-tune.
 
     ``dialect`` is one that was asked for by name: with ``start``, it has to be that one's.
+    ``is_drawn``: whether a report is made at the end.
     """
 
     data: Path
@@ -47,6 +48,7 @@ class Order:
     dialect: str | None = None
     about: str | None = None
     strict: bool = False
+    is_drawn: bool = True
 
 
 def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -89,8 +91,20 @@ def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, A
             run, recipe, about, material, learner, history, between, order.processes
         ).to_the_end()
         if order.processes.is_first:
+            if order.is_drawn:
+                _draw(run, material, order.devices[0], between)
             run.finish()
         return metrics
+
+
+def _draw(run: Run, material: Material, device: torch.device, between: Callable[[], None]) -> None:
+    """The report of a run that is complete, with all photos of its validation."""
+    # Here, because importing matplotlib takes as long as a short test of training.
+    from alexnet_training.report_of_run import REPORT_FILE, report_of_photos  # noqa: PLC0415
+
+    photos = material.validation
+    say(ALONE, f"drawing {run.folder / REPORT_FILE}")
+    report_of_photos(run.folder, photos, "all of the validation", device, between)
 
 
 def describe(classes: tuple[str, ...]) -> str:

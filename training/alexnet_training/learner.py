@@ -12,12 +12,19 @@ import torch
 from alexnet_export.layers import DIALECTS
 from alexnet_training.augmentation import network_input
 from alexnet_training.batches import Batch
+from alexnet_training.contrast import contrast
 from alexnet_training.device import ResolvedPrecision, computing
 from alexnet_training.evaluation import Lens
 from alexnet_training.fine_tuning import kept_layers
 from alexnet_training.mixing import mixed, mixed_loss
-from alexnet_training.moving_average import MovingAverage
-from alexnet_training.network import Tensors, TwoTowers, layer_of, load_tensors, take_tensors
+from alexnet_training.network import (
+    Answer,
+    Tensors,
+    TwoTowers,
+    layer_of,
+    load_tensors,
+    take_tensors,
+)
 from alexnet_training.processes import ALONE, Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.schedule import group_rate
@@ -51,17 +58,11 @@ class Learner:
         self._processes = processes
         self._together = self._processes.together(self.network)
         self.optimizer = make_optimizer(recipe, self.network)
-        self.average = MovingAverage(self.network, recipe.average) if recipe.average else None
         first = (mean.shape[0] - dialect.image_side) // 2
         last = first + dialect.image_side
         device = devices[0]
         centre = torch.from_numpy(mean[first:last, first:last].copy()).to(device)
         self.lens = Lens(centre, recipe.scale, device, precision)
-
-    @property
-    def kept(self) -> TwoTowers:
-        """The network that is validated and kept: the averaged one, where the recipe averages."""
-        return self.average.network if self.average else self.network
 
     def step(self, batch: Batch, rate: float) -> float:
         """Learn from a batch at ``rate``; gives the mean loss of ``batch`` before the update."""
@@ -71,8 +72,10 @@ class Learner:
         )  # [n, 3, side, side]
         labels = torch.from_numpy(batch.labels).to(lens.device)
         with computing(lens.device, lens.precision):
-            logits = self._together(mixed(images, batch.mix)).logits
-        loss = mixed_loss(logits.float(), labels, batch.mix, recipe.label_smoothing)
+            answer: Answer = self._together(mixed(images, batch.mix))
+        loss = mixed_loss(answer.logits.float(), labels, batch.mix, recipe.label_smoothing)
+        if recipe.contrast and batch.mix is None:  # a mixed photo is of no one class
+            loss = loss + recipe.contrast * contrast(answer.features.float(), labels)
         # The mean over processes of their means is that of the batch, if each counts by its photos.
         torch.autograd.backward(loss * batch.share * self._processes.count)
         if recipe.clip:
@@ -83,26 +86,24 @@ class Learner:
             group["lr"] = own * group.get("rate_share", 1.0)  # none in runs begun before it
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.average:
-            self.average.after_step()
         return float(loss.detach())
 
     def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
         """What a checkpoint holds: every layer's weights and biases, and the mean image."""
-        taken = {name: tensor.numpy() for name, tensor in take_tensors(self.kept).items()}
+        taken = {name: tensor.numpy() for name, tensor in take_tensors(self.network).items()}
         return {**taken, "mean": self.mean}
 
     def state(self) -> dict[str, Any]:
         """Everything that a later ``restore`` needs to go on as if nothing had happened."""
-        state = {"weights": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-        return state | ({"average": self.average.state()} if self.average else {})
+        return {
+            "weights": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a former ``state`` of the same recipe and classes."""
         self.network.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.average:
-            self.average.restore(state["average"])
 
 
 def make_optimizer(recipe: Recipe, network: TwoTowers) -> torch.optim.Optimizer:

@@ -23,16 +23,21 @@ PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
         ),
         # For a few thousand photos on a small machine: the paper's start needs about a million.
         "modern": Recipe(
-            epochs=30,
+            epochs=60,
             batch_size=64,
             update="adamw",
-            learning_rate=2e-4,
+            learning_rate=1e-3,
             schedule="cosine",
             warm_up=0.1,
             weight_decay=0.05,
             clip=5.0,
             initialization="he",
+            batch_norm=True,
             label_smoothing=0.1,
+            contrast=0.2,
+            least_area=0.35,
+            colour_jitter=0.3,
+            cutmix=0.3,
             scale=1 / 58,  # about 1 / standard deviation of photos' pixels: He's weights expect it
         ),
         # Digits of one pen colour: a mirrored 2 is no digit, and grey has no colour to vary.

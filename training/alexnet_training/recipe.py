@@ -37,9 +37,9 @@ class Recipe:
     clip: float = 0.0  # largest norm of a step's whole gradient; 0: not clipped
     initialization: Initialization = "paper"
     batch_norm: bool = False  # while training; folded into weights and biases before they are kept
-    average: float = 0.0  # decay a step of a moving average of the weights, which is kept; 0: none
     dropout: float = 0.5  # section 4.2
     label_smoothing: float = 0.0
+    contrast: float = 0.0  # weight of the loss that draws the features of a class together
     crops: bool = True  # section 4.1: a random 224x224 of the 256x256
     least_area: float = 0.0  # crops of this share of the picture to all of it, resized; 0: 224x224
     mirror: bool = True  # section 4.1
@@ -69,9 +69,9 @@ class Recipe:
             "second_moment": (0, 0.999999),
             "weight_decay": (0, 10),
             "clip": (0, 1e9),
-            "average": (0, 0.999999),
             "dropout": (0, 0.99),
             "label_smoothing": (0, 0.99),
+            "contrast": (0, 100),
             "least_area": (0, 1),
             "colour_noise": (0, 10),
             "colour_jitter": (0, 1),
@@ -117,12 +117,12 @@ _WITHOUT = {
     "below_rate": 1.0,
     "bias_rate": 1.0,
     "batch_norm": False,
-    "average": 0.0,
     "least_area": 0.0,
     "divide_noisy": False,
     "colour_jitter": 0.0,
     "cutmix": 0.0,
     "mixup": 0.0,
+    "contrast": 0.0,
 }
 
 

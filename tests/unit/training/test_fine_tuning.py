@@ -38,7 +38,7 @@ def start(narrow, tmp_path):
 def order_of(photos, start, out, **keys) -> Order:
     short = {"epochs": 2, "batch_size": 5, "precision": "fp32"}
     recipe = replace(PRESETS["finetune"], **(short | keys))
-    return Order(photos, out, recipe, (CPU,), start=start)
+    return Order(photos, out, recipe, (CPU,), start=start, is_drawn=False)
 
 
 def same_layers(before, after) -> list[str]:

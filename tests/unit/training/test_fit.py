@@ -31,9 +31,10 @@ def order(narrow, photos, tmp_path):
         epochs=3,
         batch_size=5,
         learning_rate=3e-3,
+        batch_norm=False,
         precision="fp32",
     )
-    return Order(photos, tmp_path / "run", recipe, (torch.device("cpu"),))
+    return Order(photos, tmp_path / "run", recipe, (torch.device("cpu"),), is_drawn=False)
 
 
 def with_recipe(order, **keys):
@@ -109,11 +110,11 @@ def test_another_seed_gives_another_network(order, tmp_path):
 
 EVERYTHING = {
     "batch_norm": True,
-    "average": 0.99,
     "least_area": 0.3,
     "colour_jitter": 0.3,
     "cutmix": 0.3,
     "mixup": 0.3,
+    "contrast": 0.2,
 }
 
 

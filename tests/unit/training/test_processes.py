@@ -15,7 +15,8 @@ from alexnet_training.fit import Order, fit
 from alexnet_training.presets import PRESETS
 from alexnet_training.processes import ALONE, Processes
 
-_TRAIN = Path(__file__).with_name("narrow_training.py")
+_ROOT = Path(__file__).parents[3]
+_TRAIN = "tests.unit.training.narrow_training"
 
 
 def test_a_share_is_every_second_and_all_shares_are_the_batch():
@@ -28,7 +29,18 @@ def train(processes, photos, out, *flags):
     """``alexnet-train fit`` of a narrow network, as torchrun starts it."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.run(
-        [*launcher, f"--nproc-per-node={processes}", _TRAIN, "fit", photos, "--out", out, *flags],
+        [
+            *launcher,
+            f"--nproc-per-node={processes}",
+            "-m",
+            _TRAIN,
+            "fit",
+            photos,
+            "--out",
+            out,
+            *flags,
+        ],
+        cwd=_ROOT,
         check=False,
         capture_output=True,
         text=True,
@@ -58,7 +70,13 @@ def test_two_processes_learn_what_one_does_with_the_whole_batch(narrow, photos, 
         "--scale",
         str(1 / 58),
     ]
-    flags += ["--initialization=he", "--precision=fp32", f"--dialect={narrow.name}", *mixed]
+    flags += [
+        "--initialization=he",
+        "--precision=fp32",
+        f"--dialect={narrow.name}",
+        *mixed,
+        "--no-report",
+    ]
     done = train(2, photos, tmp_path / "two", *flags)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("epoch 2/2") == 1
@@ -66,7 +84,7 @@ def test_two_processes_learn_what_one_does_with_the_whole_batch(narrow, photos, 
     assert json.loads(done.stdout)["n"] == 8
     if mixed:
         return  # photos get their parts from others of the same process
-    metrics = fit(Order(photos, tmp_path / "one", recipe, (torch.device("cpu"),)))
+    metrics = fit(Order(photos, tmp_path / "one", recipe, (torch.device("cpu"),), is_drawn=False))
     alone = load_checkpoint(tmp_path / "one")[0]
     assert [row["top1"] for row in metrics["history"]] == [
         row["top1"]

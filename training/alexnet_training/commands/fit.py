@@ -31,6 +31,12 @@ def add(commands: Commands) -> None:
         help="fine-tune these weights, with their dialect, mean image and scale: a new classifier "
         "where the classes differ, and --learn-last K layers, all others kept as they are",
     )
+    parser.add_argument(
+        "--report",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="draw RUN/report.html and RUN/figures/*.png at the end",
+    )
     parser.add_argument("--about", metavar="TEXT", help="one sentence on what the model knows")
     add_photo_flags(parser)
     add_recipe_flags(parser)
@@ -56,6 +62,7 @@ def _run(options: argparse.Namespace) -> None:
                 dialect=options.dialect,
                 about=options.about,
                 strict=options.strict,
+                is_drawn=options.report,
             )
             metrics = fit(order, between)
     if processes.is_first:

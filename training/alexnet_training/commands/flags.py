@@ -13,7 +13,9 @@ examples:
   alexnet-train fit data/digits --out runs/starter --preset starter
   alexnet-train fit photos --out runs/photos --epochs 60 --batch-size 128
   alexnet-train fit photos --from runs/imagenet --out runs/mine      a new fc8, all else kept
-  alexnet-train evaluate runs/starter data/digits --views 10
+  alexnet-train evaluate runs/starter data/digits --views 10 --page evaluation.html
+  alexnet-train evaluate runs/one runs/other photos               their predictions averaged
+  alexnet-train report runs/photos --data photos
   alexnet-train parity runs/starter --repository model_repository --triton localhost:8001
   alexnet-train codes exported --out codes.onnx --bits 512
 
