@@ -1,4 +1,4 @@
-"""The public networks in plain PyTorch, as their publishers wrote them down.
+"""The public networks, and the paper's on one device, in plain PyTorch as they are written down.
 
 Nothing here comes from the layer table: that both say the same is what tests are to find out.
 """
@@ -57,6 +57,23 @@ def caffe(tensors: Tensors) -> PlainNetwork:
         *(convolution(tensors, "conv3", padding=1), nn.ReLU()),
         *(convolution(tensors, "conv4", padding=1, groups=2), nn.ReLU()),
         *(convolution(tensors, "conv5", padding=1, groups=2), nn.ReLU(), pool()),
+        *(nn.Flatten(), linear(tensors, "fc6"), nn.ReLU(), linear(tensors, "fc7"), nn.ReLU()),
+    )
+
+
+def onetower(tensors: Tensors) -> PlainNetwork:
+    """The 2012 network without groups: zeros right and bottom, LRN over all channels with k 2."""
+
+    def norm() -> nn.Module:
+        return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+
+    return PlainNetwork(
+        tensors,
+        *(nn.ZeroPad2d((0, 3, 0, 3)), convolution(tensors, "conv1", stride=4), nn.ReLU()),
+        *(norm(), nn.MaxPool2d(3, 2), convolution(tensors, "conv2", padding=2), nn.ReLU()),
+        *(norm(), nn.MaxPool2d(3, 2), convolution(tensors, "conv3", padding=1), nn.ReLU()),
+        *(convolution(tensors, "conv4", padding=1), nn.ReLU()),
+        *(convolution(tensors, "conv5", padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)),
         *(nn.Flatten(), linear(tensors, "fc6"), nn.ReLU(), linear(tensors, "fc7"), nn.ReLU()),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from alexnet_export.border import maps_beside
 from alexnet_export.errors import DeployError
-from alexnet_export.layers import DIALECTS, Convolution, Dialect
+from alexnet_export.layers import DIALECTS, Convolution, Dialect, FullyConnected
 from alexnet_export.stages import Work, classifier_stage_name, sizes, stages
 from alexnet_repository.repository import Repository
 
@@ -82,7 +82,7 @@ def _shares_of(
 
 
 def _is_local(layer: Work) -> bool:
-    return isinstance(layer, Convolution) and layer.connection == "local"
+    return isinstance(layer, Convolution | FullyConnected) and layer.connection == "local"
 
 
 def _again(layer: Work, towers: int, tower: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 Connection = Literal["local", "full"]
 Reach = Literal["tower", "both"]
+Activation = Literal["relu", "tanh"]
 Sides = tuple[int, int, int, int]  # (top, left, bottom, right), pixels
 
 
@@ -45,7 +46,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution over both towers, then ReLU, norm and pool where they are given.
+    """One convolution over both towers, then activation, norm and pool where they are given.
 
     ``local`` reads the own tower only, ``full`` reads every map of the layer below.
     """
@@ -62,10 +63,11 @@ class Convolution:
 
 @dataclass(frozen=True)
 class FullyConnected:
-    """One fully connected layer with ReLU behind it; it reads the units of both towers."""
+    """One fully connected layer with its activation; ``full`` reads the units of both towers."""
 
     name: str
     units: int
+    connection: Connection = "full"
 
 
 Layer = Convolution | FullyConnected
@@ -73,7 +75,10 @@ Layer = Convolution | FullyConnected
 
 @dataclass(frozen=True)
 class Dialect:
-    """A network up to its last hidden layer; the classifier ``fc8`` gets one unit a class."""
+    """A network up to its last hidden layer; the classifier ``fc8`` gets one unit a class.
+
+    ``activation`` stands behind every layer but the classifier (section 3.1).
+    """
 
     name: str
     towers: int
@@ -81,6 +86,7 @@ class Dialect:
     convolutions: tuple[Convolution, ...]
     fully_connected: tuple[FullyConnected, ...]
     classifier: str = "fc8"
+    activation: Activation = "relu"
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -104,6 +110,11 @@ class Dialect:
         those that came before are unchanged.
         """
         table = asdict(self)
+        if self.activation == "relu":
+            del table["activation"]
+        for layer in table["fully_connected"]:
+            if layer["connection"] == "full":
+                del layer["connection"]
         for layer in table["convolutions"]:
             if layer["norm"] and layer["norm"]["reach"] == "tower":
                 del layer["norm"]["reach"]
@@ -176,7 +187,69 @@ TORCHVISION = Dialect(
     fully_connected=(FullyConnected("fc6", 4096), FullyConnected("fc7", 4096)),
 )
 
-DIALECTS = {each.name: each for each in (ALEXNET2012, CAFFE, CAFFE224, TORCHVISION)}
+# The network on one device, as most reproductions have it: every layer reads all maps, and the norm
+# knows no border.  62,378,344 weights where the paper has 60,965,224.
+ONETOWER = replace(
+    ALEXNET2012,
+    name="onetower",
+    convolutions=tuple(
+        replace(layer, connection="full", norm=layer.norm and replace(layer.norm, reach="both"))
+        for layer in ALEXNET2012.convolutions
+    ),
+)
+# CNN* of section 6: "an extra sixth convolutional layer over the last pooling layer".  Of its size
+# the paper says nothing: it is that of conv5.
+CNN_STAR = replace(
+    ALEXNET2012,
+    name="cnn-star",
+    convolutions=(
+        *ALEXNET2012.convolutions,
+        Convolution("conv6", 256, 3, 1, (1, 1, 1, 1), "local"),
+    ),
+)
+
+# What the paper says each part is worth, by leaving it out; the rest is as it was.
+NO_NORM = replace(  # section 3.3
+    ALEXNET2012,
+    name="no-norm",
+    convolutions=tuple(replace(layer, norm=None) for layer in ALEXNET2012.convolutions),
+)
+NO_OVERLAP = replace(  # section 3.4: "s = 2, z = 2, which produces output of equivalent dimensions"
+    ALEXNET2012,
+    name="no-overlap",
+    convolutions=tuple(
+        replace(layer, pool=layer.pool and Pool(kernel=2, stride=2))
+        for layer in ALEXNET2012.convolutions
+    ),
+)
+NO_EXCHANGE = replace(  # section 3.2: the towers meet in the classifier alone
+    ALEXNET2012,
+    name="no-exchange",
+    convolutions=(
+        ALEXNET2012.convolutions[0],
+        *(replace(layer, connection="local") for layer in ALEXNET2012.convolutions[1:]),
+    ),
+    fully_connected=tuple(
+        replace(layer, connection="local") for layer in ALEXNET2012.fully_connected
+    ),
+)
+TANH = replace(ALEXNET2012, name="tanh", activation="tanh")  # section 3.1, figure 1
+
+DIALECTS = {
+    each.name: each
+    for each in (
+        ALEXNET2012,
+        CAFFE,
+        CAFFE224,
+        TORCHVISION,
+        ONETOWER,
+        CNN_STAR,
+        NO_NORM,
+        NO_OVERLAP,
+        NO_EXCHANGE,
+        TANH,
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -217,11 +290,10 @@ def shapes(dialect: Dialect, classes: int) -> tuple[LayerShape, ...]:
         found.append(LayerShape(layer.name, weight, activation, (layer.channels, side, side)))
         channels = layer.channels
     units = channels * side * side
-    for name, width in (
-        *((layer.name, layer.units) for layer in dialect.fully_connected),
-        (dialect.classifier, classes),
-    ):
-        found.append(LayerShape(name, (width, units), (width,), (width,)))
+    for hidden in (*dialect.fully_connected, FullyConnected(dialect.classifier, classes)):
+        width = hidden.units
+        read = units if hidden.connection == "full" else units // dialect.towers
+        found.append(LayerShape(hidden.name, (width, read), (width,), (width,)))
         units = width
     return tuple(found)
 

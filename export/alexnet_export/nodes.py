@@ -105,7 +105,7 @@ class NodeWriter:
         return value
 
     def convolution(self, layer: Convolution, value: str) -> str:
-        """Convolution and ReLU."""
+        """Convolution and activation."""
         return self._convolved(layer, value, self._own_rows(layer.channels), layer.name)
 
     def answers(self, units: str, features: str, probabilities: str) -> None:
@@ -136,9 +136,15 @@ class NodeWriter:
 
     def _fully_connected(self, layer: FullyConnected, value: str) -> str:
         flat = self._node("Flatten", [value], layer_input(layer))  # channel-major: c, y, x
-        weight, bias = self._weights(layer.name, self._own_rows(layer.units))
+        weight, bias = self._weights(
+            layer.name, self._own_rows(layer.units), apart=layer.connection == "local"
+        )
         sums = self._node("Gemm", [flat, weight, bias], f"{layer.name}_sums", transB=1)
-        return self._node("Relu", [sums], layer_output(layer))
+        return self._activated(sums, layer_output(layer))
+
+    def _activated(self, sums: str, output: str) -> str:
+        operator = "Relu" if self._checkpoint.dialect.activation == "relu" else "Tanh"
+        return self._node(operator, [sums], output)
 
     def _max_pool(self, layer: Convolution, pool: Pool, value: str) -> str:
         pads = {"pads": list(pool.padding)} if any(pool.padding) else {}
@@ -161,7 +167,7 @@ class NodeWriter:
             pads=list(layer.padding),
             group=self._towers if grouped else 1,
         )
-        return self._node("Relu", [sums], f"{name}_maps")
+        return self._activated(sums, f"{name}_maps")
 
     def _local_response_norm(
         self, layer: Convolution, norm: Norm, value: str, beside: str = ""
@@ -219,10 +225,12 @@ class NodeWriter:
         return maps_beside(layer, self._towers, self._tower)
 
     def _weights(
-        self, layer: str, rows: range, name: str = "", scale: float = 1.0
+        self, layer: str, rows: range, name: str = "", scale: float = 1.0, *, apart: bool = False
     ) -> tuple[str, str]:
         tensors, some = self._checkpoint.tensors, slice(rows.start, rows.stop)
         weight, bias = tensors[f"{layer}.weight"][some], tensors[f"{layer}.bias"][some]
+        if apart and self._tower is None:
+            weight = _side_by_side(np.split(weight, self._towers))
         return (
             self._constant(f"{name or layer}_weight", self._rounded(weight * np.float32(scale))),
             self._constant(f"{name or layer}_bias", self._rounded(bias)),
@@ -244,3 +252,15 @@ class NodeWriter:
     def _node(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
         return output
+
+
+def _side_by_side(parts: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Weights of towers that read only their own units, [out, in] each, as one for all units.
+
+    Zeros stand where a tower does not read: a matrix product has no groups.
+    """
+    rows, columns = parts[0].shape
+    whole = np.zeros((rows * len(parts), columns * len(parts)), np.float32)
+    for place, part in enumerate(parts):
+        whole[place * rows : (place + 1) * rows, place * columns : (place + 1) * columns] = part
+    return whole

@@ -56,14 +56,18 @@ class Stage:
 def stages(dialect: Dialect) -> tuple[Stage, ...]:
     """Cut a dialect's layers, the classifier aside, at every exchange between the towers."""
     groups: list[list[Work]] = []
-    for layer in dialect.convolutions:
-        first, *behind = _cut(layer)
-        if layer.connection == "full":
+    for convolution in dialect.convolutions:
+        first, *behind = _cut(convolution)
+        if convolution.connection == "full":
             groups.append([first])
         else:
             groups[-1].append(first)
         groups += [[each] for each in behind]
-    groups += [[layer] for layer in dialect.fully_connected]
+    for layer in dialect.fully_connected:
+        if layer.connection == "full":
+            groups.append([layer])
+        else:
+            groups[-1].append(layer)
     return tuple(
         Stage(_name(number, [layer.name for layer in group]), tuple(group), _border(following))
         for number, (group, following) in enumerate(pairwise([*groups, []]), start=1)

@@ -17,7 +17,7 @@ MAX_GRAPH_BYTES = 300 * 1024 * 1024
 OPERATORS = frozenset(
     {
         *("Cast", "Sub", "Transpose", "Concat", "Identity", "Flatten"),
-        *("Conv", "Relu", "MaxPool", "Gemm", "Softmax"),
+        *("Conv", "Relu", "Tanh", "MaxPool", "Gemm", "Softmax"),
         *("Mul", "Sqrt", "Div"),
         *("QuantizeLinear", "DequantizeLinear"),
     }

@@ -39,9 +39,10 @@ def exchanged_numbers(dialect: Dialect) -> dict[str, int]:
         if layer.norm is not None and layer.norm.reach == "both":
             counts[f"{layer.name}'s norm"] = prod(rows[layer.name].activation) * others
         below = layer.name
-    for name in dialect.layer_names[len(dialect.convolutions) : -1]:
-        counts[name] = prod(rows[below].output) * others
-        below = name
+    for hidden in dialect.fully_connected:
+        if hidden.connection == "full":
+            counts[hidden.name] = prod(rows[below].output) * others
+        below = hidden.name
     # The classifier is on one device alone, which reads what the others have.
     counts[dialect.classifier] = prod(rows[below].output) * others // dialect.towers
     return counts

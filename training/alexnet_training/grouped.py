@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet_export.layers import Convolution, Dialect, shapes
+from alexnet_export.layers import Convolution, Dialect, FullyConnected, shapes
 from alexnet_training.network import Answer, Tensors, max_pool, pad
 
 
@@ -42,12 +42,27 @@ class Grouped(nn.Module):
         """``images``: float [N, 3, side, side], ``(pixel - mean) * scale``."""
         maps = images
         for layer in self.dialect.convolutions:
-            maps = functional.relu(self.get_submodule(layer.name)(pad(maps, layer)))
+            maps = self._activated(self.get_submodule(layer.name)(pad(maps, layer)))
             maps = max_pool(self._normalize(maps, layer), layer)
         units = maps.flatten(1)  # [N, 256 * 6 * 6], tower0's maps first
         for hidden in self.dialect.fully_connected:
-            units = functional.relu(self.get_submodule(hidden.name)(units))
+            units = self._activated(self._connected(hidden, units))
         return Answer(units, self.get_submodule(self.dialect.classifier)(units))
+
+    def _connected(self, layer: FullyConnected, units: Tensor) -> Tensor:
+        linear = self.get_submodule(layer.name)
+        weight, bias = linear.get_parameter("weight"), linear.get_parameter("bias")
+        towers = self.dialect.towers if layer.connection == "local" else 1
+        own = [
+            functional.linear(*part)
+            for part in zip(
+                units.chunk(towers, dim=1), weight.chunk(towers), bias.chunk(towers), strict=True
+            )
+        ]
+        return torch.cat(own, dim=1)
+
+    def _activated(self, sums: Tensor) -> Tensor:
+        return functional.relu(sums) if self.dialect.activation == "relu" else sums.tanh()
 
     def _normalize(self, maps: Tensor, layer: Convolution) -> Tensor:
         norm = layer.norm

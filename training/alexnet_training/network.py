@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alexnet_export.layers import Convolution, Dialect, LayerShape, Sides, shapes
+from alexnet_export.layers import Activation, Convolution, Dialect, LayerShape, Sides, shapes
 from alexnet_training.batch_norm import Normalized, NormalizedConvolution, NormalizedLinear
 from alexnet_training.exchange import both
 from alexnet_training.normalization import local_response_norm
@@ -42,11 +42,17 @@ def max_pool(maps: Tensor, layer: Convolution) -> Tensor:
     return functional.max_pool2d(padded, layer.pool.kernel, layer.pool.stride)
 
 
+def activated(sums: Tensor, activation: Activation) -> Tensor:
+    """``sums`` after ReLU or tanh, in their place."""
+    return functional.relu(sums, inplace=True) if activation == "relu" else sums.tanh_()
+
+
 class Tower(nn.Module):
     """The half of every layer that one GPU holds in the paper (figure 2)."""
 
     def __init__(self, dialect: Dialect, rows: tuple[LayerShape, ...], *, batch_norm: bool) -> None:
         super().__init__()
+        self._activation = dialect.activation
         convolution = NormalizedConvolution if batch_norm else nn.Conv2d
         linear = NormalizedLinear if batch_norm else nn.Linear
         for layer, shape in zip(dialect.convolutions, rows, strict=False):
@@ -63,12 +69,12 @@ class Tower(nn.Module):
             layer.begin(channels)
 
     def convolve(self, layer: Convolution, maps: Tensor) -> Tensor:
-        """One convolution of this tower with its ReLU."""
-        return functional.relu(self.get_submodule(layer.name)(pad(maps, layer)), inplace=True)
+        """One convolution of this tower with its activation."""
+        return activated(self.get_submodule(layer.name)(pad(maps, layer)), self._activation)
 
     def connect(self, name: str, units: Tensor) -> Tensor:
-        """This tower's units of a fully connected layer, from the units of both towers."""
-        return functional.relu(self.get_submodule(name)(units), inplace=True)
+        """This tower's units of a fully connected layer, from the units that it reads."""
+        return activated(self.get_submodule(name)(units), self._activation)
 
 
 class TwoTowers(nn.Module):
@@ -107,23 +113,27 @@ class TwoTowers(nn.Module):
     def forward(self, images: Tensor) -> Answer:
         """``images``: float [N, 3, side, side], ``(pixel - mean) * scale``."""
         maps = [images.to(device, non_blocking=True) for device in self.devices]
-        for depth, layer in enumerate(self.dialect.convolutions):
-            if depth and layer.connection == "full":
+        for depth, convolution in enumerate(self.dialect.convolutions):
+            if depth and convolution.connection == "full":
                 maps = both(maps, self.devices)
             maps = [
-                tower.convolve(layer, read) for tower, read in zip(self.towers, maps, strict=True)
+                tower.convolve(convolution, read)
+                for tower, read in zip(self.towers, maps, strict=True)
             ]
-            maps = [max_pool(part, layer) for part in self.normalized(maps, layer)]
-        units = both([part.flatten(1) for part in maps], self.devices)  # [N, 2 * 128 * 6 * 6]
-        hidden = [layer.name for layer in self.dialect.fully_connected]
-        for name, reader in zip(hidden, [*hidden[1:], self.dialect.classifier], strict=True):
+            maps = [max_pool(part, convolution) for part in self.normalized(maps, convolution)]
+        parts = dropped = [part.flatten(1) for part in maps]  # [N, 128 * 6 * 6] each
+        hidden = self.dialect.fully_connected
+        readers = [*(layer.name for layer in hidden[1:]), self.dialect.classifier]
+        for layer, reader in zip(hidden, readers, strict=True):
+            units = both(dropped, self.devices) if layer.connection == "full" else dropped
             parts = [
-                tower.connect(name, read) for tower, read in zip(self.towers, units, strict=True)
+                tower.connect(layer.name, read)
+                for tower, read in zip(self.towers, units, strict=True)
             ]
             # Before a layer that does not learn, dropout would only be noise.
             is_dropped = self.training and reader not in self._kept
             dropped = [functional.dropout(part, self.dropout, is_dropped) for part in parts]
-            units = both(dropped, self.devices if reader in hidden else self.devices[:1])
+        units = both(dropped, self.devices[:1])
         features = both(parts, self.devices[:1])[0]  # as before dropout
         return Answer(features, self.get_submodule(self.dialect.classifier)(units[0]))
 

@@ -12,8 +12,14 @@ from alexnet_export.layers import (
     ALEXNET2012,
     CAFFE,
     CAFFE224,
+    CNN_STAR,
     DIALECTS,
+    NO_EXCHANGE,
+    NO_NORM,
+    NO_OVERLAP,
+    ONETOWER,
     PAPER_POOL,
+    TANH,
     TORCHVISION,
     Dialect,
     parameter_count,
@@ -133,3 +139,46 @@ def test_a_table_says_what_is_new_and_leaves_the_papers_as_it_was() -> None:
     assert "padding" not in pools[1]
     dialects = (ALEXNET2012, CAFFE, CAFFE224, TORCHVISION)
     assert len({json.dumps(one.table() | {"name": ""}) for one in dialects}) == 4
+
+
+def test_the_network_on_one_device_has_62_378_344_weights() -> None:
+    assert parameter_count(ONETOWER, 1000) == 62_378_344
+    assert [stage.name for stage in stages(ONETOWER)][:3] == ["s1_conv1", "s2_conv2", "s3_conv3"]
+
+
+def test_cnn_star_has_a_sixth_convolution_behind_the_last_pool() -> None:
+    found = {shape.name: shape for shape in shapes(CNN_STAR, 1000)}
+    assert found["conv6"].weight == (256, 128, 3, 3)
+    assert found["conv6"].output == found["conv5"].output == (256, 6, 6)
+    assert [stage.name for stage in stages(CNN_STAR)] == [
+        "s1_conv12",
+        "s2_conv3456",
+        "s3_fc6",
+        "s4_fc7",
+    ]
+
+
+@pytest.mark.parametrize("dialect", [NO_NORM, NO_OVERLAP, TANH], ids=lambda each: each.name)
+def test_a_part_left_out_leaves_every_size_and_cut(dialect: Dialect) -> None:
+    assert [shape.output for shape in shapes(dialect, 1000)] == [
+        shape.output for shape in shapes(ALEXNET2012, 1000)
+    ]
+    assert stages(dialect)[0].name == "s1_conv12"
+    assert parameter_count(dialect, 1000) == 60_965_224
+
+
+def test_without_exchange_the_towers_meet_in_the_classifier_alone() -> None:
+    assert [stage.name for stage in stages(NO_EXCHANGE)] == ["s1_conv12345_fc67"]
+    found = {shape.name: shape for shape in shapes(NO_EXCHANGE, 1000)}
+    assert found["conv3"].weight == (384, 128, 3, 3)
+    assert found["fc6"].weight == (4096, 4608)
+    assert found["fc8"].weight == (1000, 4096)
+
+
+@pytest.mark.parametrize("dialect", [ALEXNET2012, CAFFE, TORCHVISION], ids=lambda each: each.name)
+def test_older_tables_know_nothing_of_what_came_later(dialect: Dialect) -> None:
+    table = json.dumps(dialect.table())
+    assert "activation" not in table
+    assert all(set(layer) == {"name", "units"} for layer in dialect.table()["fully_connected"])
+    assert TANH.table()["activation"] == "tanh"
+    assert NO_EXCHANGE.table()["fully_connected"][0]["connection"] == "local"
