@@ -1,49 +1,72 @@
-"""Photos decoded once into a flat file of pixels that every later epoch reads.
+"""Photos decoded once into a flat file of pixels that every later epoch, and run, reads.
 
-``RUN/cache/<half>.pixels`` holds uint8 [n, 256, 256, 3]; ``<half>.json``, written last, says of
-which files, so that a resumed run decodes again only what has changed.
+``PLACE.pixels`` holds uint8 [n, 256, 256, 3]; ``PLACE.json`` says of which files, and the digest of
+each photo's pixels.  Both are written beside and renamed, so a file that is there is whole, and one
+that a run has mapped is never changed: several runs may share a place.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from alexnet_export.checkpoint import write_whole
-from alexnet_pixels.decode import decode
-from alexnet_pixels.errors import PictureError
 from alexnet_pixels.square import SIDE, Pixels
-from alexnet_training.errors import EmptyClass, NoSpace, UnreadablePhoto
+from alexnet_training.errors import NoSpace
 from alexnet_training.folders import Photo
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 PHOTO_BYTES = SIDE * SIDE * 3  # 196,608
-_TOGETHER = 64  # photos decoded before any is written: bounds memory to 12 MB
+_DIGEST_BYTES = 8  # of a billion photos two have the same by chance once in forty times
 
 
 @dataclass(frozen=True)
 class Decoded:
     """``pixels``: uint8 [n, 256, 256, 3] read from disk as needed; ``labels``: int64 [n].
 
-    ``names``: where each was read; ``skipped``: a line for every photo that could not be decoded.
+    ``names``: where each was read; ``digests``: of each one's pixels; ``skipped``: a line for every
+    photo that could not be decoded.
     """
 
     pixels: Pixels
     labels: npt.NDArray[np.int64]
     names: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    def without(self, rows: set[int]) -> Decoded:
+        """The same without some of the photos; copies what is left."""
+        kept = [row for row in range(len(self.labels)) if row not in rows]
+        return Decoded(
+            self.pixels[kept],
+            self.labels[kept],
+            tuple(self.names[row] for row in kept),
+            tuple(self.digests[row] for row in kept),
+            self.skipped,
+        )
+
+
+def pixel_digest(pixels: Buffer) -> str:
+    """Tells a photo's decoded pixels from all others', whatever file they came from."""
+    return hashlib.blake2b(pixels, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def listing(photos: Sequence[Photo]) -> list[list[Any]]:
+    """What a cache is of: path, class number, size and time of every file."""
+    return [[str(photo.path), photo.label, *_state(photo.path)] for photo in photos]
 
 
 def need_space(folder: Path, photos: int, beside_bytes: int = 0) -> None:
@@ -70,53 +93,36 @@ def saying_no_space(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def decode_photos(
-    photos: Sequence[Photo],
-    classes: Sequence[str],
-    place: Path,
-    *,
-    every_class: bool = True,
-    strict: bool = False,
-    between: Callable[[], None] = lambda: None,
-) -> Decoded:
-    """Decode to ``place.pixels``, or read it back where it is of the same files.
+def open_cache(
+    place: Path, listed: list[list[Any]], between: Callable[[], None] = lambda: None
+) -> Decoded | None:
+    """What is there, if it is of these files and every photo has the pixels it was kept with.
 
     ``between`` is called between photos and may raise to stop.
-    Raises UnreadablePhoto (``strict`` only; else the photo is skipped and named on stderr),
-    EmptyClass where no photo is left, or with ``every_class`` none of a class, NoSpace.
     """
-    noted = _read_note(place)
-    listed = [[str(photo.path), photo.label, *_state(photo.path)] for photo in photos]
-    if (
-        noted is None
-        or "names" not in noted
-        or noted["photos"] != listed
-        or (strict and noted["skipped"])
-    ):
-        with saying_no_space(place.parent):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.with_suffix(".json").unlink(missing_ok=True)
-            need_space(place.parent, len(photos))
-            noted = {"photos": listed, **_write_pixels(photos, place, strict, between)}
-            write_whole(place.with_suffix(".json"), json.dumps(noted).encode())
-    labels = np.array(noted["labels"], dtype=np.int64)
-    if every_class:
-        _need_all_classes(photos, labels, classes)
-    if not len(labels):
-        raise EmptyClass(f"no {place.name} photo is left: none could be decoded")
-    pixels = np.memmap(
-        place.with_suffix(".pixels"), np.uint8, "r", shape=(len(labels), SIDE, SIDE, 3)
-    )
-    return Decoded(pixels, labels, tuple(noted["names"]), tuple(noted["skipped"]))
-
-
-def _read_note(place: Path) -> dict[str, Any] | None:
     try:
         noted: dict[str, Any] = json.loads(place.with_suffix(".json").read_bytes())
         size = place.with_suffix(".pixels").stat().st_size
     except (OSError, ValueError):
         return None
-    return noted if size == len(noted["labels"]) * PHOTO_BYTES else None
+    if noted.get("photos") != listed or size != len(noted["labels"]) * PHOTO_BYTES:
+        return None
+    labels = np.array(noted["labels"], dtype=np.int64)
+    pixels: Pixels = np.empty((0, SIDE, SIDE, 3), np.uint8)
+    if len(labels):
+        shape = (len(labels), SIDE, SIDE, 3)
+        pixels = np.memmap(place.with_suffix(".pixels"), np.uint8, "r", shape=shape)
+    bar = tqdm(total=len(labels), desc=f"check {place.name}", unit="photo", disable=None)
+    with bar:
+        for photo, digest, name in zip(pixels, noted["digests"], noted["names"], strict=True):
+            between()
+            if pixel_digest(photo) != digest:
+                path = place.with_suffix(".pixels")
+                tqdm.write(f"{path} is damaged at {name}: decoding again", file=sys.stderr)
+                return None
+            bar.update()
+    names, skipped = tuple(noted["names"]), tuple(noted["skipped"])
+    return Decoded(pixels, labels, names, tuple(noted["digests"]), skipped)
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -125,74 +131,3 @@ def _state(path: Path) -> tuple[int, int]:
     except OSError:  # a broken link: named when it is decoded
         return -1, -1
     return found.st_size, found.st_mtime_ns
-
-
-def _write_pixels(
-    photos: Sequence[Photo], place: Path, strict: bool, between: Callable[[], None]
-) -> dict[str, Any]:
-    """Write through a file, not a memory map: on a full disk a map ends the process (SIGBUS)."""
-    labels: list[int] = []
-    names: list[str] = []
-    skipped: list[str] = []
-    bar = tqdm(total=len(photos), desc=f"decode {place.name}", unit="photo", disable=None)
-    with (
-        bar,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        place.with_suffix(".pixels").open("wb") as stream,
-    ):
-        for start in range(0, len(photos), _TOGETHER):
-            together = photos[start : start + _TOGETHER]
-            between()
-            for photo, answer in zip(together, pool.map(_read, together), strict=True):
-                if isinstance(answer, str):
-                    if strict:
-                        raise UnreadablePhoto(f"{answer} (--strict)")
-                    skipped.append(answer)
-                    tqdm.write(f"skipped {answer}", file=sys.stderr)
-                else:
-                    stream.write(answer)
-                    labels.append(photo.label)
-                    names.append(str(photo.path))
-            bar.update(len(together))
-    return {"labels": labels, "names": names, "skipped": skipped}
-
-
-def _read(photo: Photo) -> bytes | str:
-    """The pixels, or why there are none."""
-    if not photo.path.is_file():  # a named pipe would block for ever
-        return f"{photo.path}: not a file"
-    try:
-        return decode(photo.path.read_bytes()).tobytes()
-    except (PictureError, OSError) as error:
-        return f"{photo.path}: {error}"
-
-
-def _need_all_classes(
-    photos: Sequence[Photo], labels: npt.NDArray[np.int64], classes: Sequence[str]
-) -> None:
-    for label in sorted({photo.label for photo in photos} - set(labels.tolist())):
-        raise EmptyClass(f"class {classes[label]!r} has no photos left: none could be decoded")
-
-
-@dataclass(frozen=True)
-class PixelStatistics:
-    """``mean``: float32 [256, 256, 3]; ``covariance``: float64 [3, 3] of RGB over all pixels."""
-
-    mean: npt.NDArray[np.float32]
-    covariance: npt.NDArray[np.float64]
-
-
-def pixel_statistics(pixels: Pixels, between: Callable[[], None] = lambda: None) -> PixelStatistics:
-    """The training set's mean image (section 2) and the covariance of its colours (section 4.1)."""
-    total = np.zeros(pixels.shape[1:], dtype=np.int64)
-    products = np.zeros((3, 3))
-    for photo in tqdm(pixels, desc="mean image", unit="photo", disable=None):
-        between()
-        total += photo
-        values = photo.reshape(-1, 3).astype(np.float64)
-        products += values.T @ values
-    mean = total / len(pixels)
-    count = len(pixels) * SIDE * SIDE
-    colour = total.sum((0, 1)) / count
-    covariance = products / count - np.outer(colour, colour)
-    return PixelStatistics(mean.astype(np.float32), covariance)

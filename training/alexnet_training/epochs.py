@@ -125,6 +125,7 @@ class Training:
                 "n": len(self.material.validation.labels),
                 "training_photos": len(self.material.training.labels),
                 "skipped": self.material.skipped,
+                "left_out": list(self.material.left_out),
                 "history": self.history,
             }
         )

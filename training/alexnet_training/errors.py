@@ -52,6 +52,10 @@ class UnreadablePhoto(DataError):
     """With ``--strict``: a photo that cannot be decoded."""
 
 
+class DuplicatePhotos(DataError):
+    """Photos that are in the training half and in the validation half."""
+
+
 class FeaturesError(DataError):
     """Features to learn codes from that cannot be read, or are too few."""
 

@@ -18,10 +18,11 @@ from alexnet_export.checkpoint import Checkpoint
 from alexnet_pixels.square import Pixels
 from alexnet_pixels.views import views
 from alexnet_training.augmentation import network_input
-from alexnet_training.cache import Decoded, decode_photos
+from alexnet_training.cache import Decoded
 from alexnet_training.device import ResolvedPrecision, computing
 from alexnet_training.folders import find_labelled
 from alexnet_training.network import TwoTowers, load_tensors
+from alexnet_training.preparation import decode_photos
 
 _VIEWS_TOGETHER = 64
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from alexnet_export.checkpoint import Checkpoint, load_checkpoint
 from alexnet_export.layers import DIALECTS, Dialect, parameter_count
 from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
+from alexnet_training.duplicates import remarks
 from alexnet_training.epochs import Training, say
-from alexnet_training.errors import DeviceError, RecipeError
+from alexnet_training.errors import DataError, DeviceError, RecipeError
 from alexnet_training.exchange import exchanged_numbers
 from alexnet_training.fine_tuning import from_start, in_words, taken_over
-from alexnet_training.folders import find_photos
+from alexnet_training.folders import Photos, find_photos
 from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import Learner
 from alexnet_training.material import Material, gather
@@ -26,6 +28,7 @@ from alexnet_training.recipe import Recipe
 from alexnet_training.run import Run
 
 _NAMED_CLASSES = 10
+_SET_NAME = 16  # digits of the sha256 that names a set of photos
 # float32 copies of the network on disk at the worst moment: weights and resume state with the
 # optimizer's two moments, old and new of each.
 _COPIES = 2 * (1 + 3)
@@ -36,7 +39,8 @@ class Order:
     """What one ``fit`` was asked for; ``start`` is a checkpoint to fine-tune.
 
     ``dialect`` is one that was asked for by name: with ``start``, it has to be that one's.
-    ``is_drawn``: whether a report is made at the end.
+    ``is_drawn``: whether a report is made at the end.  ``cache``: where decoded photos are kept for
+    other runs too; without it they lie in the run and go with its end.
     """
 
     data: Path
@@ -49,6 +53,8 @@ class Order:
     about: str | None = None
     strict: bool = False
     is_drawn: bool = True
+    cache: Path | None = None
+    leave_out_duplicates: bool = False
 
 
 def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -70,14 +76,9 @@ def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, A
         return run.metrics()
     with saying_no_space(order.out):
         state = run.load_state()
-        order.out.mkdir(parents=True, exist_ok=True)
         parameters = parameter_count(DIALECTS[recipe.dialect], len(photos.classes))
         beside_bytes = _COPIES * 4 * parameters
-        if not order.processes.is_first:
-            order.processes.wait()  # the first decodes, the others read what it has decoded
-        material = gather(photos, run.cache, beside_bytes, order.strict, between)
-        if order.processes.is_first:
-            order.processes.wait()
+        material = _gather(order, photos, run, beside_bytes, between)
         learner = _make_learner(order, recipe, material, start)
         history: list[dict[str, Any]] = []
         if state is not None:
@@ -95,6 +96,38 @@ def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, A
                 _draw(run, material, order.devices[0], between)
             run.finish()
         return metrics
+
+
+def _gather(
+    order: Order, photos: Photos, run: Run, beside_bytes: int, between: Callable[[], None]
+) -> Material:
+    """What is learned from; where the photos are refused, a new run leaves nothing behind."""
+    is_new = not order.out.exists()
+    order.out.mkdir(parents=True, exist_ok=True)
+    if not order.processes.is_first:
+        order.processes.wait()  # the first decodes, the others read what it has decoded
+    try:
+        material = gather(
+            photos,
+            # A folder for each set of photos: runs of others do not change what is mapped here.
+            (order.cache or run.cache) / photos.sha256[:_SET_NAME],
+            beside_bytes=beside_bytes,
+            strict=order.strict,
+            leave_out_duplicates=order.leave_out_duplicates,
+            between=between,
+        )
+    except DataError:
+        if is_new:
+            shutil.rmtree(order.out)
+        raise
+    if order.processes.is_first:
+        order.processes.wait()
+    if material.left_out:
+        count = len(material.left_out)
+        say(order.processes, f"{count:,} training photos left out: they are in the validation half")
+    for remark in remarks(material.training, photos.classes):
+        say(order.processes, remark)
+    return material
 
 
 def _draw(run: Run, material: Material, device: torch.device, between: Callable[[], None]) -> None:

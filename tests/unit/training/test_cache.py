@@ -1,14 +1,19 @@
 import os
 import shutil
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet_pixels.decode import decode
-from alexnet_training.cache import PHOTO_BYTES, decode_photos, pixel_statistics
+from alexnet_training import preparation
+from alexnet_training.cache import PHOTO_BYTES
 from alexnet_training.errors import EmptyClass, Interrupted, NoSpace, UnreadablePhoto
 from alexnet_training.folders import find_photos
+from alexnet_training.pixel_statistics import pixel_statistics
+from alexnet_training.preparation import decode_photos
 
 CLASSES = ("brick", "sky")
 
@@ -87,7 +92,7 @@ def test_space_is_looked_for_before_the_first_photo(found, tmp_path, monkeypatch
 
 
 def test_a_disk_that_fills_while_decoding_is_told(found, tmp_path):
-    (tmp_path / "training.pixels").symlink_to("/dev/full")
+    (tmp_path / "training.part").symlink_to("/dev/full")
     with pytest.raises(NoSpace, match="no space left while writing"):
         decode_photos(found, CLASSES, tmp_path / "training")
     assert not (tmp_path / "training.json").exists()
@@ -110,3 +115,87 @@ def test_mean_and_covariance_are_those_of_all_pixels(found, tmp_path):
     np.testing.assert_allclose(statistics.mean, whole.mean(axis=0), rtol=1e-6)
     expected = np.cov(whole.reshape(-1, 3).T, bias=True)
     np.testing.assert_allclose(statistics.covariance, expected, rtol=1e-6)
+
+
+def test_a_stopped_preparation_goes_on_where_it_was(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "_TOGETHER", 5)
+    decoded = []
+    read = preparation._read
+    monkeypatch.setattr(preparation, "_read", lambda photo: decoded.append(photo) or read(photo))
+    left = iter(range(2))
+
+    def stop():
+        if next(left, None) is None:
+            raise Interrupted("stopped")
+
+    place = tmp_path / "training"
+    with pytest.raises(Interrupted):
+        decode_photos(found, CLASSES, place, between=stop)
+    assert len(decoded) == 10
+    with place.with_suffix(".part").open("ab") as half_written:
+        half_written.write(b"half a photo")
+    with place.with_suffix(".part.jsonl").open("a") as half_written:
+        half_written.write('{"photos": [["')
+    whole = decode_photos(found, CLASSES, place)
+    assert sorted(photo.path for photo in decoded) == sorted(photo.path for photo in found)
+    for row, photo in enumerate(found):
+        assert (whole.pixels[row] == decode(photo.path.read_bytes())).all()
+    assert sorted(file.name for file in tmp_path.glob("training*")) == [
+        "training.json",
+        "training.lock",
+        "training.pixels",
+    ]
+
+
+@pytest.mark.parametrize("damaged", ["training.part", "training.part.jsonl"])
+def test_what_is_damaged_of_a_stopped_preparation_is_decoded_again(
+    found, tmp_path, monkeypatch, damaged
+):
+    monkeypatch.setattr(preparation, "_TOGETHER", 5)
+    left = iter(range(2))
+
+    def stop():
+        if next(left, None) is None:
+            raise Interrupted("stopped")
+
+    with pytest.raises(Interrupted):
+        decode_photos(found, CLASSES, tmp_path / "training", between=stop)
+    flip_a_byte(tmp_path / damaged, -200)  # in the second part
+    whole = decode_photos(found, CLASSES, tmp_path / "training")
+    assert (whole.pixels[9] == decode(found[9].path.read_bytes())).all()
+
+
+def flip_a_byte(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_byte_of_a_cache_is_found_and_decoded_again(found, tmp_path, capsys):
+    place = tmp_path / "training"
+    decode_photos(found, CLASSES, place)
+    flip_a_byte(place.with_suffix(".pixels"), 6 * PHOTO_BYTES + 1000)
+    whole = decode_photos(found, CLASSES, place)
+    assert f"damaged at {found[6].path}: decoding again" in capsys.readouterr().err
+    assert (whole.pixels[6] == decode(found[6].path.read_bytes())).all()
+
+
+def test_two_runs_at_once_share_what_one_decodes(found, tmp_path, monkeypatch):
+    decoded = []
+    read = preparation._read
+    monkeypatch.setattr(preparation, "_read", lambda photo: decoded.append(photo) or read(photo))
+    with ThreadPoolExecutor(4) as pool:
+        each = list(
+            pool.map(lambda _: decode_photos(found, CLASSES, tmp_path / "training"), range(4))
+        )
+    assert len(decoded) == len(found)
+    assert all((one.pixels == each[0].pixels).all() for one in each)
+
+
+def test_what_a_run_has_mapped_is_not_changed_by_another(found, tmp_path):
+    mapped = decode_photos(found, CLASSES, tmp_path / "training").pixels
+    before = mapped.copy()
+    Image.new("RGB", (256, 256), "white").save(found[0].path)
+    changed = decode_photos(found, CLASSES, tmp_path / "training")
+    assert (mapped == before).all()
+    assert (changed.pixels[0] == 255).all()

@@ -131,9 +131,9 @@ EVERYTHING = {
 def test_a_resumed_run_equals_an_unbroken_one(order, tmp_path, capsys, keys):
     order = with_recipe(order, **{"schedule": "plateau", "patience": 1} | keys)
     fit(replace(order, out=tmp_path / "unbroken"))
-    # 2 + 16 calls while decoding and averaging, then 4 batches an epoch: stops in the second.
+    # 2 + 24 + 16 calls while decoding, checking and averaging, then 4 batches an epoch.
     with pytest.raises(Interrupted):
-        fit(order, stop_after(24))
+        fit(order, stop_after(48))
     assert len(json.loads((order.out / "metrics.json").read_bytes())["history"]) == 1
     load_checkpoint(order.out)
     capsys.readouterr()
@@ -152,7 +152,7 @@ def test_a_complete_run_is_left_alone(order, capsys):
 
 def test_another_recipe_is_refused_by_name_complete_or_not(order):
     with pytest.raises(Interrupted):
-        fit(order, stop_after(24))
+        fit(order, stop_after(48))
     with pytest.raises(RunMismatch, match=r"learning_rate was 0\.003 and is now 0\.5"):
         fit(with_recipe(order, learning_rate=0.5))
     fit(order)
@@ -162,7 +162,7 @@ def test_another_recipe_is_refused_by_name_complete_or_not(order):
 
 def test_other_classes_are_refused_by_name(order):
     with pytest.raises(Interrupted):
-        fit(order, stop_after(24))
+        fit(order, stop_after(48))
     for half in ("train", "validation"):
         (order.data / half / "sky").rename(order.data / half / "sea")
     with pytest.raises(RunMismatch, match=r"classes gone: \['sky'\], new: \['sea'\]"):
@@ -194,7 +194,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_epoch(order):
 
 def test_a_disk_that_fills_while_saving_keeps_the_last_epoch(order):
     with pytest.raises(Interrupted):
-        fit(order, stop_after(24))
+        fit(order, stop_after(48))
     kept = load_checkpoint(order.out)[1]
     (order.out / "weights.safetensors.part").symlink_to("/dev/full")
     with pytest.raises(NoSpace, match="same command again"):

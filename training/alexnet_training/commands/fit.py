@@ -32,6 +32,17 @@ def add(commands: Commands) -> None:
         "where the classes differ, and --learn-last K layers, all others kept as they are",
     )
     parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keep decoded photos here, for other runs too (RUN/cache, while the run goes on)",
+    )
+    parser.add_argument(
+        "--leave-out-duplicates",
+        action="store_true",
+        help="train without photos that are in the validation half too; else they are refused",
+    )
+    parser.add_argument(
         "--report",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -63,6 +74,8 @@ def _run(options: argparse.Namespace) -> None:
                 about=options.about,
                 strict=options.strict,
                 is_drawn=options.report,
+                cache=options.cache,
+                leave_out_duplicates=options.leave_out_duplicates,
             )
             metrics = fit(order, between)
     if processes.is_first:
