@@ -1,0 +1,132 @@
+"""What training takes: our steps against a plain loop, on the same photos.
+
+    .venv/bin/python -m benchmarks.train --pictures photos
+
+The plain loop is a DataLoader that decodes with Pillow, the same network in the usual grouped way
+with torch's own normalization, and SGD.  Ours is the step of ``alexnet-train fit``, whose photos
+were decoded before.  All rows take turns, some steps each; the median over the rounds is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from alexnet_training.device import choose_device, choose_precision
+from alexnet_training.memory import keep_memory
+from benchmarks.arguments import add_out, parser_of
+from benchmarks.result import RESULTS, heading, keep, measured_on
+from benchmarks.training.our_loop import made_a_second, material_of, our_step
+from benchmarks.training.plain_loop import plain_step
+
+Step = Callable[[], object]
+
+_RESULTS = RESULTS / "train.json"
+_PLAIN = "plain loop, fp32"
+
+
+def main() -> None:
+    """Measure, print the table and write it as JSON."""
+    arguments = _arguments()
+    keep_memory()
+    device = choose_device(arguments.device)
+    with tempfile.TemporaryDirectory(prefix="alexnet-train-") as folder:
+        began = time.perf_counter()
+        material = material_of(arguments.pictures, Path(folder) / "photos")
+        preparing_s = time.perf_counter() - began
+        steps = _steps(arguments, material, device)
+        rates = _rates(steps, arguments)
+        made = {
+            preset: round(made_a_second(material, preset, arguments.batch_size, device), 1)
+            for preset in ("paper", "modern")
+        }
+    count = len(material.training.labels) + len(material.validation.labels)
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    result = {
+        **measured_on("torch", "pillow", "numpy"),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "processor",
+        "batch_size": arguments.batch_size,
+        "n": arguments.rounds,
+        "prepared_a_second": round(count / preparing_s, 1),
+        "batches_made_alone_a_second": made,
+        "photos_a_second": {
+            name: {
+                "median": round(medians[name], 1),
+                "least": round(min(found), 1),
+                "most": round(max(found), 1),
+                "over_plain": round(medians[name] / medians[_PLAIN], 2),
+            }
+            for name, found in rates.items()
+        },
+    }
+    sys.stdout.write(_text(result))
+    keep(result, arguments.out)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = parser_of(__doc__)
+    parser.add_argument("--pictures", type=Path, required=True, help="photos/train/<class>/*")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds over all rows (9)")
+    parser.add_argument("--steps", type=int, default=3, help="steps of a row in a round (3)")
+    parser.add_argument("--batch-size", type=int, default=64, help="photos a step (64)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda:0 (auto)")
+    add_out(parser, _RESULTS)
+    return parser.parse_args()
+
+
+def _steps(arguments: argparse.Namespace, material: Any, device: torch.device) -> dict[str, Step]:  # noqa: ANN401
+    size, cores = arguments.batch_size, os.cpu_count() or 1
+    train = arguments.pictures / "train"
+    steps: dict[str, Step] = {
+        _PLAIN: plain_step(train, size, cores, device, bf16=False),
+        "plain loop, bf16": plain_step(train, size, cores, device, bf16=True),
+        "paper, fp32": our_step(material, "paper", size, device, "fp32"),
+    }
+    if choose_precision("auto", device) == "bf16":
+        for preset in ("paper", "modern"):
+            steps[f"{preset}, bf16"] = our_step(material, preset, size, device, "bf16")
+    return steps
+
+
+def _rates(steps: dict[str, Step], arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """Photos a second of each round, after one that is not counted."""
+    rates: dict[str, list[float]] = {name: [] for name in steps}
+    for number in tqdm(range(arguments.rounds + 1), "rounds", disable=None):
+        for name in list(steps) if number % 2 else list(reversed(steps)):
+            began = time.perf_counter()
+            for _ in range(arguments.steps):
+                steps[name]()  # gives the loss as a number: a GPU has finished then
+            taken = time.perf_counter() - began
+            if number:
+                rates[name].append(arguments.steps * arguments.batch_size / taken)
+    return rates
+
+
+def _text(result: dict[str, Any]) -> str:
+    rows = "".join(
+        f"{name:>34}  {one['median']:8.1f} a second ({one['least']:.1f} to {one['most']:.1f})"
+        f"  {one['over_plain']:6.2f}x\n"
+        for name, one in result["photos_a_second"].items()
+    )
+    made = ", ".join(
+        f"{preset} {rate:.0f}" for preset, rate in result["batches_made_alone_a_second"].items()
+    )
+    return (
+        f"{heading(result)}, {result['device']}\nbatches of {result['batch_size']}, "
+        f"n {result['n']}; prepared before: {result['prepared_a_second']:.0f} a second\n{rows}"
+        f"crops and colours alone, photos a second: {made}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
