@@ -1,4 +1,4 @@
-"""The pages that `alexnet evaluate` and `duplicates` write, opened from the disk in a browser."""
+"""The pages that commands write, opened from the disk in a browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
@@ -20,8 +21,13 @@ from alexnet_client.evaluation_page import evaluation_page
 from alexnet_client.evaluation_retrieval import Found, Retrieval
 from alexnet_client.results import ModelCard, Prediction, StoredPicture
 from alexnet_client.thumbnail import image_source
+from alexnet_training.evaluation import Answers
+from alexnet_training.report import Shown, write_report
+from alexnet_training.scores import scores
 from tests.e2e.axe import violations
+from tests.narrow_dialects import random_import
 from tests.photos import crops
+from tests.random_checkpoint import CLASSES, NARROW
 
 pytestmark = pytest.mark.browser
 
@@ -65,7 +71,7 @@ LEAST_CONTRAST = """() => {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``evaluation.html`` and ``duplicates.html``, and the pictures that the first one links."""
+    """Every page, and the pictures that the first one links."""
     root = tmp_path_factory.mktemp("pages")
     names = [root / "photos" / f"a: {number} %#?.jpg" for number in range(4)]
     names[0].parent.mkdir()
@@ -73,6 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(name)
     written.write(root / "evaluation.html", _evaluation(names, root / "evaluation.html"))
     written.write(root / "duplicates.html", _duplicates(names[0].read_bytes()))
+    _report(root)
     return root
 
 
@@ -115,7 +122,25 @@ def _duplicates(jpeg: bytes) -> Iterator[str]:
     return duplicates_page(groups, 4.0, lambda one: None if one.id == "c" else jpeg)
 
 
-@pytest.fixture(params=["evaluation", "duplicates"])
+def _report(root: Path) -> None:
+    checkpoint, count = random_import(NARROW), 12
+    chance, labels = np.random.default_rng(0), np.arange(count) % len(CLASSES)
+    answers = Answers(
+        chance.dirichlet(np.ones(len(CLASSES)), count).astype(np.float32),
+        chance.random((count, 32), dtype=np.float32),
+    )
+    names = [f"photo {number}" for number in range(count)]
+    shown = Shown("drawn", crops(count), labels, answers, scores(answers, labels, names, CLASSES))
+    rates = (1e-2, 1e-2, 1e-3, 1e-3)
+    history = [
+        {"epoch": n, "loss": 2 / n, "learning_rate": rate, "top1": 0.2 * n, "top5": 1.0}
+        for n, rate in enumerate(rates, start=1)
+    ]
+    metrics = {"digest": "d" * 64, "training_photos": 40, "history": history}
+    write_report(root, checkpoint, metrics | {"recipe": {"epochs": 4, "seed": 0}}, shown)
+
+
+@pytest.fixture(params=["evaluation", "duplicates", "report"])
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -146,7 +171,7 @@ def test_pictures_show_text_is_legible_and_nothing_sticks_out(shown: Page, name:
         shown.wait_for_function("one => one.complete", arg=picture.element_handle())
         assert picture.evaluate("one => one.naturalWidth") > 0
         assert picture.get_attribute("alt")
-    assert shown.locator("img").count() == 3
+    assert shown.locator("img").count() == (6 if name == "report" else 3)
     assert shown.evaluate(LEAST_CONTRAST) >= 4.5
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     dark = shown.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
