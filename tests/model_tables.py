@@ -11,9 +11,22 @@ from math import prod
 from pathlib import Path
 
 from alexnet_export.border import maps_beside
-from alexnet_export.layers import DIALECTS, Convolution, Dialect, Norm, Pool, Sides, shapes
+from alexnet_export.layers import (
+    ALEXNET2012,
+    CAFFE,
+    CAFFE224,
+    TORCHVISION,
+    Convolution,
+    Dialect,
+    Norm,
+    Pool,
+    Sides,
+    shapes,
+)
 from alexnet_export.stages import numbered, sizes, stages
 
+# The public networks beside the one of the paper.
+_SHOWN = (ALEXNET2012, CAFFE, CAFFE224, TORCHVISION)
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "models.md"
 _CLASSES = 1000  # section 2: the classes of ILSVRC
 _FLOAT32_BYTES = 4
@@ -48,7 +61,7 @@ def crossing_bytes(dialect: Dialect) -> dict[str, int]:
 
 
 def _layers() -> str:
-    networks = [_facts(dialect) for dialect in DIALECTS.values()]
+    networks = [_facts(dialect) for dialect in _SHOWN]
     rows = []
     for layer, facts in networks[0].items():
         title = layer
@@ -57,12 +70,12 @@ def _layers() -> str:
             if any(cells):
                 rows.append([title, name, *(cell or "none" for cell in cells)])
                 title = ""
-    return _table(["layer", "", *DIALECTS], rows)
+    return _table(["layer", "", *(dialect.name for dialect in _SHOWN)], rows)
 
 
 def _crossing() -> str:
-    networks = [crossing_bytes(dialect) for dialect in DIALECTS.values()]
-    first = next(iter(DIALECTS.values()))
+    networks = [crossing_bytes(dialect) for dialect in _SHOWN]
+    first = _SHOWN[0]
     order = [name for layer in first.layers for name in (layer.name, numbered("norm", layer))]
     rows = [
         [name, *(f"{network[name]:,}" if name in network else "" for network in networks)]
@@ -70,7 +83,7 @@ def _crossing() -> str:
         if any(name in network for network in networks)
     ]
     rows.append(["together", *(f"{sum(network.values()):,}" for network in networks)])
-    return _table(["before", *DIALECTS], rows)
+    return _table(["before", *(dialect.name for dialect in _SHOWN)], rows)
 
 
 def _facts(dialect: Dialect) -> dict[str, dict[str, str]]:

@@ -16,6 +16,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from alexnet_export.errors import DeployError
 from alexnet_export.layer_share import LayerShare, Shares, layer_shares
+from alexnet_export.member import member_name
 from alexnet_repository.files import ENSEMBLE
 from alexnet_repository.repository import Repository
 from alexnet_repository.steps import Step, waves
@@ -122,14 +123,32 @@ class Dataflow:
         return sum(stage.bytes_between_devices for stage in self.stages)
 
 
-def read_dataflow(repository: Repository) -> Dataflow:
+def read_dataflows(repository: Repository) -> list[Dataflow]:
+    """The dataflow of each network of a repository; of all but an averaged one there is one.
+
+    Raises as ``read_dataflow`` does.
+    """
+    members = len(repository.manifest.get("members", ()))
+    return [read_dataflow(repository, number) for number in range(1, members + 1)] or [
+        read_dataflow(repository)
+    ]
+
+
+def read_dataflow(repository: Repository, number: int = 0) -> Dataflow:
     """Read the configurations of the ensemble and its parts; no graph is loaded.
 
+    ``number``: of an averaged network the member to read, from 1.
     Raises DeployError where a part is not one of the dialect's, RepositoryError where a
     configuration cannot be read.
     """
-    steps = repository.steps()
-    shares = layer_shares(repository)
+    steps, dialect, prefix = repository.steps(), repository.manifest.get("dialect"), ""
+    if number:
+        dialect = repository.manifest["members"][number - 1]["dialect"]
+        prefix = member_name(number)
+        steps = tuple(step for step in steps if step.model.startswith(prefix))
+    shares = {
+        prefix + name: share for name, share in layer_shares(repository, str(dialect)).items()
+    }
     for step in steps:
         if step.model not in shares:
             raise DeployError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from alexnet_export.averaged import digest_of, load_members
 from alexnet_export.carried import carry
-from alexnet_export.checkpoint import METRICS_FILE, Checkpoint, load_checkpoint, weights_path
+from alexnet_export.checkpoint import METRICS_FILE, Checkpoint, weights_path
 from alexnet_export.errors import CheckpointError
 from alexnet_export.exporters import exporter_versions
 from alexnet_export.graph import (
@@ -28,7 +30,14 @@ from alexnet_export.model_config import (
 )
 from alexnet_export.parity import Answers, Images
 from alexnet_export.precision import MAX_TOP1_LOSS, Precision, require_device
-from alexnet_export.proof import Asked, Layout, Proof, is_calibrated_alike, prove
+from alexnet_export.proof import (
+    Asked,
+    Layout,
+    Proof,
+    is_calibrated_alike,
+    prove,
+    prove_averaged,
+)
 from alexnet_export.repository import is_intact, locked, publish, staging
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.files import ENSEMBLE, GOLDEN_FILE, LABELS_FILE, read_manifest
@@ -60,13 +69,18 @@ class Deployment:
         return Asked(self.precision, self.pictures, self.calibration, self.max_top1_loss)
 
 
-def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
+def deploy(
+    place: Path, wanted: Deployment, others: Sequence[Path] = ()
+) -> tuple[dict[str, Any], bool]:
     """Deploy a checkpoint (run folder or weights file); returns the manifest and whether new.
 
-    The same checkpoint in the same layout and precision on the same devices is not built again.
+    With ``others`` the predictions of all are averaged (averaged.py).  The same checkpoints in the
+    same layout and precision on the same devices are not built again.
     Raises ExportError; the former repository then stays as it was.
     """
-    checkpoint, digest = load_checkpoint(place)
+    places = [place, *others]
+    members = load_members(places)
+    checkpoint, digest = members[0][0], digest_of([each for _, each in members])
     for device in wanted.devices:
         instance_group(device)
     require_device(wanted.precision, wanted.devices)
@@ -76,16 +90,35 @@ def deploy(place: Path, wanted: Deployment) -> tuple[dict[str, Any], bool]:
         if (
             current
             and _is_same(current, digest, wanted)
-            and is_calibrated_alike(current, checkpoint, place, wanted.asked)
+            and all(
+                is_calibrated_alike(current, each, where, wanted.asked)
+                for where, (each, _) in zip(places, members, strict=True)
+            )
             and is_intact(repository, current)
         ):
             prune(repository, wanted.keep)
             return current, False
-        proof = prove(checkpoint, place, wanted.asked)
+        proof = prove_averaged(
+            [
+                (each, prove(each, where, wanted.asked))
+                for where, (each, _) in zip(places, members, strict=True)
+            ],
+            wanted.precision,
+        )
         parts = proof.parts[wanted.layout]
         number, former = next_version(repository), version_of(repository)
         manifest = _manifest(checkpoint, digest, number, wanted, proof)
-        manifest["metrics"] = _metrics(place, digest)
+        manifest["metrics"] = _metrics(place, members[0][1]) if not others else {}
+        if others:
+            manifest["members"] = [
+                {
+                    "digest": sha256,
+                    "dialect": each.dialect.name,
+                    "about": each.about,
+                    "metrics": _metrics(where, sha256),
+                }
+                for where, (each, sha256) in zip(places, members, strict=True)
+            ]
         with staging(repository) as stage:
             _write_parts(stage, [*parts, conv1_graph(checkpoint)], wanted.devices, number)
             _write_ensemble(stage, checkpoint, parts, number)

@@ -13,7 +13,7 @@ def facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     found = [
         ("model", f"{model.get('name')}, version {model['version']}"),
         ("digest", str(model["digest"])),
-        ("network", f"{manifest.get('dialect')}, {len(classes)} classes"),
+        ("network", f"{_networks(manifest)}, {len(classes)} classes"),
         (
             "runs as",
             f"{manifest.get('layout')} in {manifest.get('precision')} "
@@ -38,6 +38,15 @@ def facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     if table := manifest.get("parity_table"):
         found += [(name, _agreement(way)) for name, way in table["ways"].items()]
     return found
+
+
+def _networks(manifest: dict[str, Any]) -> str:
+    """The dialect, or of an averaged network those of its members."""
+    members = manifest.get("members")
+    if not members:
+        return str(manifest.get("dialect"))
+    each = ", ".join(f"{one['dialect']} {one['digest'][:12]}" for one in members)
+    return f"the mean of {len(members)} ({each})"
 
 
 def sums(flow: Dataflow) -> tuple[str, str]:

@@ -32,6 +32,7 @@ _IR_VERSION = 9  # read by every ONNX Runtime since 1.14
 IMAGES = "images"
 FEATURES = "features"
 PROBABILITIES = "probabilities"
+SINGLE = "s1_single"  # the one graph of that layout
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Graph:
     """One model of the repository; ``tower`` says on whose device it runs.
 
     ``about`` says in a sentence or two what it computes, for a person; ``is_paired`` whether the
-    other tower's graph of the same stage runs at the same time.
+    other tower's graph of the same stage runs at the same time.  ``member`` is what the name begins
+    with where several networks are averaged.
     """
 
     name: str
@@ -58,6 +60,14 @@ class Graph:
     outputs: tuple[Port, ...]
     model: onnx.ModelProto
     is_paired: bool = False
+    member: str = ""
+
+    def value(self, port: Port) -> str:
+        """What the ensemble calls the value behind a port: each member has values of its own.
+
+        The pictures are everybody's; features are those of one member (averaged.py).
+        """
+        return port.name if port.name in (IMAGES, FEATURES) else f"{self.member}{port.name}"
 
 
 def tower_graphs(checkpoint: Checkpoint, *, half: bool = False) -> list[Graph]:
@@ -93,7 +103,7 @@ def single_graph(checkpoint: Checkpoint, *, half: bool = False) -> Graph:
     writer.answers(value, FEATURES, PROBABILITIES)
     about = "The whole network in one graph: both towers side by side, on one device."
     inputs, outputs = images_port(checkpoint), answer_ports(checkpoint)
-    return _graph("s1_single", 0, inputs, outputs, writer, about=about)
+    return _graph(SINGLE, 0, inputs, outputs, writer, about=about)
 
 
 def conv1_graph(checkpoint: Checkpoint) -> Graph:
@@ -202,19 +212,23 @@ def _graph(
     *,
     about: str,
 ) -> Graph:
-    graph = helper.make_graph(
-        writer.nodes,
-        name,
-        [
-            helper.make_tensor_value_info(port.name, port.dtype, ["N", *port.dims])
-            for port in inputs
-        ],
-        [
-            helper.make_tensor_value_info(port.name, port.dtype, ["N", *port.dims])
-            for port in outputs
-        ],
-        writer.initializers,
+    model = as_model(name, writer.nodes, inputs, outputs, writer.initializers)
+    return Graph(name, about, tower, inputs, outputs, model)
+
+
+def as_model(
+    name: str,
+    nodes: list[onnx.NodeProto],
+    inputs: tuple[Port, ...],
+    outputs: tuple[Port, ...],
+    initializers: list[onnx.TensorProto],
+) -> onnx.ModelProto:
+    """One ONNX model of nodes, whose ports have any number of pictures."""
+    ports = (
+        [helper.make_tensor_value_info(port.name, port.dtype, ["N", *port.dims]) for port in each]
+        for each in (inputs, outputs)
     )
+    graph = helper.make_graph(nodes, name, *ports, initializers)
     model = helper.make_model(
         graph,
         producer_name="alexnet-export",
@@ -222,4 +236,4 @@ def _graph(
         ir_version=_IR_VERSION,
     )
     onnx.checker.check_model(model)
-    return Graph(name, about, tower, inputs, outputs, model)
+    return model

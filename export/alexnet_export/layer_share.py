@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from alexnet_export.border import maps_beside
 from alexnet_export.errors import DeployError
+from alexnet_export.graph import SINGLE
 from alexnet_export.layers import DIALECTS, Convolution, Dialect, FullyConnected
 from alexnet_export.stages import Work, classifier_stage_name, sizes, stages
 from alexnet_repository.repository import Repository
@@ -32,22 +33,21 @@ class LayerShare:
 Shares = dict[str, tuple[int | None, tuple[LayerShare, ...]]]
 
 
-def layer_shares(repository: Repository) -> Shares:
+def layer_shares(repository: Repository, dialect_name: str) -> Shares:
     """Tower and layers of every model of the deployed layout, computed from the layer table.
 
     Raises DeployError on a dialect that is not known here.
     """
     manifest = repository.manifest
-    dialect = DIALECTS.get(str(manifest.get("dialect")))
+    dialect = DIALECTS.get(dialect_name)
     if dialect is None:
         raise DeployError(
-            f"{repository.root} holds the dialect {manifest.get('dialect')!r}; known here: "
+            f"{repository.root} holds the dialect {dialect_name!r}; known here: "
             f"{', '.join(DIALECTS)}"
         )
     classes = len(repository.classes)
     if manifest.get("layout") == "single":
-        whole = _shares_of(dialect, classes, dialect.layers, None)
-        return {step.model: (None, whole) for step in repository.steps()}
+        return {SINGLE: (None, _shares_of(dialect, classes, dialect.layers, None))}
     found: Shares = {
         f"{stage.name}_tower{tower}": (tower, _shares_of(dialect, classes, stage.layers, tower))
         for stage in stages(dialect)

@@ -61,9 +61,9 @@ def ensemble_config(
     for part in parts:
         step = steps.ensemble_scheduling.step.add(model_name=part.name, model_version=version)
         for port in part.inputs:
-            step.input_map[port.name] = port.name
+            step.input_map[port.name] = part.value(port)
         for port in part.outputs:
-            step.output_map[port.name] = port.name
+            step.output_map[port.name] = part.value(port)
     return _text(
         (f"The whole network: pictures in, features and probabilities out.\n{_WRITTEN_BY}", head),
         ("", ports),

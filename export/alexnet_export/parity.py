@@ -67,9 +67,9 @@ def run(graphs: list[Graph], images: Images, purpose: str) -> Answers:
         for start in range(0, len(images), _BATCH):
             values: dict[str, npt.NDArray[Any]] = {IMAGES: images[start : start + _BATCH]}
             for graph, session in zip(graphs, sessions, strict=True):
-                given = {port.name: values[port.name] for port in graph.inputs}
+                given = {port.name: values[graph.value(port)] for port in graph.inputs}
                 outputs = session.run([port.name for port in graph.outputs], given)
-                values |= zip((port.name for port in graph.outputs), outputs, strict=True)
+                values |= zip(map(graph.value, graph.outputs), outputs, strict=True)
             features.append(values[FEATURES])
             probabilities.append(values[PROBABILITIES])
             progress.update(len(values[IMAGES]))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from alexnet_export.averaged import averaged
 from alexnet_export.checkpoint import Checkpoint
 from alexnet_export.graph import Graph, single_graph, tower_graphs
 from alexnet_export.parity import Answers, Images, Parity, compare, require, run
@@ -72,6 +74,24 @@ def prove(checkpoint: Checkpoint, place: Path, asked: Asked) -> Proof:
         require_alike(reduced, answers["single"], asked.precision)
     answers, parity = _split(parts, images, asked.precision)
     return Proof(parts, images, answers, parity, loss, calibration)
+
+
+def prove_averaged(proofs: Sequence[tuple[Checkpoint, Proof]], precision: Precision) -> Proof:
+    """One network of several whose own proofs stand, on the first one's pictures.
+
+    A precision's loss is the largest of theirs.  Raises ParityError.
+    """
+    (checkpoint, first), *others = proofs
+    if not others:
+        return first
+    parts: Parts = {
+        layout: averaged([proof.parts[layout] for _, proof in proofs], checkpoint)
+        for layout in LAYOUTS
+    }
+    answers, parity = _split(parts, first.images, precision)
+    losses = [proof.loss for _, proof in proofs if proof.loss]
+    loss = max(losses, key=lambda each: each.top1_loss) if losses else None
+    return Proof(parts, first.images, answers, parity, loss, first.calibration)
 
 
 def is_calibrated_alike(

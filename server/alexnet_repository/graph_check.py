@@ -18,7 +18,7 @@ OPERATORS = frozenset(
     {
         *("Cast", "Sub", "Transpose", "Concat", "Identity", "Flatten"),
         *("Conv", "Relu", "Tanh", "MaxPool", "Gemm", "Softmax"),
-        *("Mul", "Sqrt", "Div"),
+        *("Add", "Mul", "Sqrt", "Div"),
         *("QuantizeLinear", "DequantizeLinear"),
     }
 )

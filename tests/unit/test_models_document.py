@@ -14,7 +14,7 @@ from alexnet_export.importing import source
 from alexnet_export.importing.caffe_steps import MEAN_PIXEL
 from alexnet_export.importing.imagenet_names import imagenet_names
 from alexnet_export.importing.published import PUBLISHED
-from alexnet_export.layers import ALEXNET2012, CAFFE, CAFFE224, DIALECTS, TORCHVISION, Dialect
+from alexnet_export.layers import ALEXNET2012, CAFFE, CAFFE224, TORCHVISION, Dialect
 from alexnet_training import cli as training
 from tests.model_tables import DOCUMENT, crossing_bytes, with_tables
 
@@ -46,7 +46,9 @@ def test_tables_are_those_of_the_layers() -> None:
     assert with_tables(TEXT) == TEXT
 
 
-@pytest.mark.parametrize("dialect", [ALEXNET2012, CAFFE, CAFFE224, TORCHVISION], ids=DIALECTS)
+@pytest.mark.parametrize(
+    "dialect", [ALEXNET2012, CAFFE, CAFFE224, TORCHVISION], ids=lambda dialect: dialect.name
+)
 def test_what_crosses_is_what_the_layers_read(dialect: Dialect) -> None:
     assert crossing_bytes(dialect) == CROSSING[dialect.name.removesuffix("224")]
 

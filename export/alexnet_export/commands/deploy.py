@@ -18,7 +18,13 @@ def add(commands: Any) -> None:  # noqa: ANN401 (argparse does not name the type
     parser = commands.add_parser(
         "deploy", help="prove a checkpoint's split and deploy it", allow_abbrev=False
     )
-    parser.add_argument("checkpoint", type=Path, help="a run folder or a weights.safetensors")
+    parser.add_argument(
+        "checkpoints",
+        type=Path,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="a run folder or a weights.safetensors; the predictions of several are averaged",
+    )
     parser.add_argument(
         "--layout", choices=LAYOUTS, default="towers", help="cut as in the paper, or one graph"
     )
@@ -92,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
             "fp32; it is meant for GPUs",
             file=sys.stderr,
         )
-    manifest, is_new = deploy(options.checkpoint, wanted)
+    manifest, is_new = deploy(options.checkpoints[0], wanted, options.checkpoints[1:])
     model, parity, loss = manifest["model"], manifest["parity"], manifest.get("precision_loss")
     print(
         f"{'deployed' if is_new else 'already deployed'}: version {model['version']} "

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet_export.dataflow import Dataflow, Part, Stage, read_dataflow
+from alexnet_export.dataflow import Dataflow, Part, Stage, read_dataflows
 from alexnet_export.facts import facts, sums
 from alexnet_export.layer_share import LayerShare
 from alexnet_export.layers import Convolution
@@ -45,23 +45,28 @@ def add(commands: Any) -> None:  # noqa: ANN401 (argparse does not name the type
 
 
 def _run(options: argparse.Namespace) -> int:
-    flow = read_dataflow(open_repository(options.repository))
+    flow, *others = flows = read_dataflows(open_repository(options.repository))
     if options.json:
-        print(json.dumps(_data(flow), indent=2, sort_keys=True))
+        data = _data(flow)
+        if others:
+            data["networks"] = [_data(each)["stages"] for each in flows]
+        print(json.dumps(data, indent=2, sort_keys=True))
     elif options.svg:
         options.svg.write_text(draw_svg(flow), encoding="utf-8")
-        print(f"drawn into {options.svg}", file=sys.stderr)
+        which = f" (the first of {len(flows)} networks)" if others else ""
+        print(f"drawn into {options.svg}{which}", file=sys.stderr)
     else:
-        print(_printable(_page(flow)))
+        print(_printable(_page(flows)))
     return 0
 
 
-def _page(flow: Dataflow) -> str:
+def _page(flows: list[Dataflow]) -> str:
     named = [
         textwrap.fill(text, _COLUMNS, initial_indent=name.ljust(12), subsequent_indent=" " * 12)
-        for name, text in facts(flow.manifest)
+        for name, text in facts(flows[0].manifest)
     ]
-    return "\n".join([*named, "", draw_text(flow), "", *sums(flow)])
+    drawn = [line for flow in flows for line in ("", draw_text(flow), "", *sums(flow))]
+    return "\n".join([*named, *drawn])
 
 
 def _data(flow: Dataflow) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def _card(deployed: Deployed) -> dict[str, Any]:
     return (
         deployed.model()
         | {key: manifest[key] for key in shown}
+        | ({"members": manifest["members"]} if "members" in manifest else {})
         | deployed.engine.describe()
         | {"index": _index(deployed)}
     )
