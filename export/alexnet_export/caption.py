@@ -39,6 +39,7 @@ def caption(share: LayerShare) -> Caption:
     if isinstance(layer, Convolution):
         operation = _kernel(layer.kernel, layer.stride)
         behind = ["norm"] if layer.norm else []
+        behind += [f"norm {_kernel(layer.spatial_norm.size, 1)}"] if layer.spatial_norm else []
     groups = f"{share.groups}{TIMES}" if share.groups > 1 else ""
     again = f"+{share.again}" if share.again else ""
     if layer.pool:

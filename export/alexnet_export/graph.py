@@ -113,7 +113,7 @@ def conv1_graph(checkpoint: Checkpoint) -> Graph:
     """
     writer = NodeWriter(checkpoint, tower=None)
     first = checkpoint.dialect.convolutions[0]
-    writer.output(writer.convolution(first, writer.normalized(IMAGES)), first.name)
+    writer.output(writer.first_maps(first, writer.normalized(IMAGES)), first.name)
     maps = shapes(checkpoint.dialect, len(checkpoint.classes))[0].activation
     port = Port(first.name, TensorProto.FLOAT, maps)
     about = (

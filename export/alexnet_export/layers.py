@@ -33,6 +33,19 @@ class Norm:
 
 
 @dataclass(frozen=True)
+class SpatialNorm:
+    """The same within each map, over a square of ``size`` pixels a side; nothing is outside a map.
+
+    ``b = a / (k + alpha/size**2 * sum(a**2)) ** beta``.
+    """
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+
+@dataclass(frozen=True)
 class Pool:
     """Max pooling; overlapping where ``kernel > stride`` (section 3.4).
 
@@ -48,7 +61,8 @@ class Pool:
 class Convolution:
     """One convolution over both towers, then activation, norm and pool where they are given.
 
-    ``local`` reads the own tower only, ``full`` reads every map of the layer below.
+    ``local`` reads the own tower only, ``full`` reads every map of the layer below.  With
+    ``is_activated_last`` norm and pool stand before the activation.
     """
 
     name: str
@@ -59,6 +73,8 @@ class Convolution:
     connection: Connection
     norm: Norm | None = None
     pool: Pool | None = None
+    spatial_norm: SpatialNorm | None = None
+    is_activated_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,9 @@ class Dialect:
             if layer["connection"] == "full":
                 del layer["connection"]
         for layer in table["convolutions"]:
+            for name in ("spatial_norm", "is_activated_last"):
+                if not layer[name]:
+                    del layer[name]
             if layer["norm"] and layer["norm"]["reach"] == "tower":
                 del layer["norm"]["reach"]
             if layer["pool"] and not any(layer["pool"]["padding"]):
@@ -197,6 +216,23 @@ ONETOWER = replace(
         for layer in ALEXNET2012.convolutions
     ),
 )
+# The network of the authors' layers-145.cfg where it is not the text's: their norm divides alpha by
+# the window's size, in layer 1 it reads sums from before the ReLU, and layer 2 has a norm within
+# its maps as well.  (That ReLU stands behind layer 5's pool there changes nothing.)
+_SOURCE_NORM = replace(PAPER_NORM, alpha=1e-4)
+LAYERS145 = replace(
+    ALEXNET2012,
+    name="layers145",
+    convolutions=(
+        replace(ALEXNET2012.convolutions[0], norm=_SOURCE_NORM, is_activated_last=True),
+        replace(
+            ALEXNET2012.convolutions[1],
+            norm=_SOURCE_NORM,
+            spatial_norm=SpatialNorm(size=5, alpha=1e-3, beta=0.75, k=1.0),
+        ),
+        *ALEXNET2012.convolutions[2:],
+    ),
+)
 # CNN* of section 6: "an extra sixth convolutional layer over the last pooling layer".  Of its size
 # the paper says nothing: it is that of conv5.
 CNN_STAR = replace(
@@ -242,6 +278,7 @@ DIALECTS = {
         CAFFE,
         CAFFE224,
         TORCHVISION,
+        LAYERS145,
         ONETOWER,
         CNN_STAR,
         NO_NORM,

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from alexnet_export.border import maps_beside, own_rows
 from alexnet_export.checkpoint import Checkpoint
-from alexnet_export.layers import Convolution, FullyConnected, Layer, Norm, Pool
+from alexnet_export.layers import Convolution, FullyConnected, Layer, Norm, Pool, SpatialNorm
 from alexnet_export.stages import NormAndPool, Work
 
 LOGITS = "logits"
@@ -36,6 +36,11 @@ def layer_input(layer: FullyConnected) -> str:
 def norm_denominator(layer: Convolution) -> str:
     """The name of the window sum inside a layer's norm, which is written as a convolution."""
     return f"{layer.name}_denominator"
+
+
+def spatial_denominator(layer: Convolution) -> str:
+    """The name of the same sum of the norm within a layer's maps."""
+    return f"{layer.name}_spatial_denominator"
 
 
 def border(layer: Convolution) -> str:
@@ -100,13 +105,22 @@ class NodeWriter:
         value = maps
         if layer.norm is not None:
             value = self._local_response_norm(layer, layer.norm, maps, beside)
+        if layer.spatial_norm is not None:
+            value = self._norm_in_maps(layer, layer.spatial_norm, value)
         if layer.pool is not None:
             value = self._max_pool(layer, layer.pool, value)
+        if layer.is_activated_last:
+            value = self._activated(value, layer_output(layer))
         return value
 
     def convolution(self, layer: Convolution, value: str) -> str:
-        """Convolution and activation."""
+        """Convolution and activation, unless that comes last."""
         return self._convolved(layer, value, self._own_rows(layer.channels), layer.name)
+
+    def first_maps(self, layer: Convolution, value: str) -> str:
+        """A convolution's maps after its activation, wherever that stands in the network."""
+        maps = self.convolution(layer, value)
+        return self._activated(maps, f"{layer.name}_maps") if layer.is_activated_last else maps
 
     def answers(self, units: str, features: str, probabilities: str) -> None:
         """The last hidden layer's units -> ``features`` and the classifier's softmax, float32."""
@@ -149,9 +163,8 @@ class NodeWriter:
     def _max_pool(self, layer: Convolution, pool: Pool, value: str) -> str:
         pads = {"pads": list(pool.padding)} if any(pool.padding) else {}
         sides, strides = [pool.kernel] * 2, [pool.stride] * 2
-        return self._node(
-            "MaxPool", [value], layer_output(layer), kernel_shape=sides, strides=strides, **pads
-        )
+        output = f"{layer.name}_pooled_sums" if layer.is_activated_last else layer_output(layer)
+        return self._node("MaxPool", [value], output, kernel_shape=sides, strides=strides, **pads)
 
     def _convolved(self, layer: Convolution, value: str, rows: range, name: str) -> str:
         first = layer.name == self._checkpoint.dialect.convolutions[0].name
@@ -167,7 +180,7 @@ class NodeWriter:
             pads=list(layer.padding),
             group=self._towers if grouped else 1,
         )
-        return self._activated(sums, f"{name}_maps")
+        return sums if layer.is_activated_last else self._activated(sums, f"{name}_maps")
 
     def _local_response_norm(
         self, layer: Convolution, norm: Norm, value: str, beside: str = ""
@@ -204,12 +217,39 @@ class NodeWriter:
             kernel_shape=[1, 1],
             group=groups,
         )
-        root = self._node("Sqrt", [denominator], f"{layer.name}_root")
-        fourth_root = self._node("Sqrt", [root], f"{layer.name}_fourth_root")
-        power = self._node("Mul", [root, fourth_root], f"{layer.name}_power")
-        normed = self._node("Div", [value, power], f"{layer.name}_normed")
+        return self._divided(layer.name, value, denominator)
+
+    def _norm_in_maps(self, layer: Convolution, norm: SpatialNorm, value: str) -> str:
+        """The norm over a square within each map: its sum is a convolution of each map alone."""
+        if norm.beta != 0.75:
+            raise ValueError(f"{layer.name}: only beta 0.75 is written, not {norm.beta}")
+        name, count = f"{layer.name}_spatial", len(self._own_rows(layer.channels))
         if self._half:
-            return self._cast(normed, f"{layer.name}_normed_half", TensorProto.FLOAT16)
+            value = self._cast(value, f"{name}_whole", TensorProto.FLOAT)
+        window = np.full((count, 1, norm.size, norm.size), norm.alpha / norm.size**2, np.float32)
+        squares = self._node("Mul", [value, value], f"{name}_squares")
+        denominator = self._node(
+            "Conv",
+            [
+                squares,
+                self._constant(f"{name}_window", window),
+                self._constant(f"{name}_k", np.full(count, norm.k, np.float32)),
+            ],
+            spatial_denominator(layer),
+            kernel_shape=[norm.size] * 2,
+            pads=[norm.size // 2] * 4,
+            group=count,
+        )
+        return self._divided(name, value, denominator)
+
+    def _divided(self, name: str, value: str, denominator: str) -> str:
+        """``value / denominator ** 0.75``."""
+        root = self._node("Sqrt", [denominator], f"{name}_root")
+        fourth_root = self._node("Sqrt", [root], f"{name}_fourth_root")
+        power = self._node("Mul", [root, fourth_root], f"{name}_power")
+        normed = self._node("Div", [value, power], f"{name}_normed")
+        if self._half:
+            return self._cast(normed, f"{name}_normed_half", TensorProto.FLOAT16)
         return normed
 
     def _own_rows(self, rows: int) -> range:

@@ -33,6 +33,7 @@ from alexnet_export.nodes import (
     layer_output,
     norm_denominator,
     picked,
+    spatial_denominator,
 )
 from alexnet_export.parity import Images
 from alexnet_export.pictures import pictures_digest
@@ -97,7 +98,9 @@ def quantized(graph: Graph, dialect: Dialect, calibration: Calibration) -> Graph
         tensors_range=TensorsData(CalibrationMethod.MinMax, calibration.ranges),  # as they are
         nodes_to_quantize=[],
         nodes_to_exclude=[
-            name(layer) for layer in dialect.convolutions for name in (norm_denominator, picked)
+            name(layer)
+            for layer in dialect.convolutions
+            for name in (norm_denominator, spatial_denominator, picked)
         ],
         op_types_to_quantize=["Conv", "Gemm", "Relu"],
         extra_options={},

@@ -13,6 +13,7 @@ from alexnet_export.graph import single_graph, tower_graphs
 from alexnet_export.layers import (
     CNN_STAR,
     DIALECTS,
+    LAYERS145,
     NO_EXCHANGE,
     NO_NORM,
     NO_OVERLAP,
@@ -37,7 +38,7 @@ from tests.plain_networks import onetower
 _CHANNELS = {"conv1": 16, "conv2": 16, "conv3": 12, "conv4": 12, "conv5": 8, "conv6": 8}
 PAPERS = [
     narrowed(dialect, _CHANNELS, "narrow")
-    for dialect in (ONETOWER, CNN_STAR, NO_NORM, NO_OVERLAP, NO_EXCHANGE, TANH)
+    for dialect in (ONETOWER, CNN_STAR, NO_NORM, NO_OVERLAP, NO_EXCHANGE, TANH, LAYERS145)
 ]
 every_dialect = pytest.mark.parametrize("dialect", PAPERS, ids=lambda dialect: dialect.name)
 

@@ -26,7 +26,7 @@ def test_weights_and_exchanges_are_those_of_the_table() -> None:
             assert parameter_count(DIALECTS[name], 1000) == number(weights.strip()), name
             found = sum(exchanged_numbers(DIALECTS[name]).values())
             assert found == counts[min(place, len(counts) - 1)], name
-    assert len(seen) == 6
+    assert len(seen) == 7
 
 
 def test_every_dialect_is_named() -> None:

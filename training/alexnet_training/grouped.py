@@ -42,8 +42,12 @@ class Grouped(nn.Module):
         """``images``: float [N, 3, side, side], ``(pixel - mean) * scale``."""
         maps = images
         for layer in self.dialect.convolutions:
-            maps = self._activated(self.get_submodule(layer.name)(pad(maps, layer)))
+            maps = self.get_submodule(layer.name)(pad(maps, layer))
+            if not layer.is_activated_last:
+                maps = self._activated(maps)
             maps = max_pool(self._normalize(maps, layer), layer)
+            if layer.is_activated_last:
+                maps = self._activated(maps)
         units = maps.flatten(1)  # [N, 256 * 6 * 6], tower0's maps first
         for hidden in self.dialect.fully_connected:
             units = self._activated(self._connected(hidden, units))
@@ -65,17 +69,22 @@ class Grouped(nn.Module):
         return functional.relu(sums) if self.dialect.activation == "relu" else sums.tanh()
 
     def _normalize(self, maps: Tensor, layer: Convolution) -> Tensor:
-        norm = layer.norm
-        if norm is None:
-            return maps
-        windows = maps.chunk(self.dialect.towers, dim=1) if norm.reach == "tower" else (maps,)
-        return torch.cat(
-            [
-                functional.local_response_norm(part, norm.size, norm.alpha, norm.beta, norm.k)
-                for part in windows
-            ],
-            dim=1,
-        )
+        norm, within = layer.norm, layer.spatial_norm
+        if norm is not None:
+            windows = maps.chunk(self.dialect.towers, dim=1) if norm.reach == "tower" else (maps,)
+            maps = torch.cat(
+                [
+                    functional.local_response_norm(part, norm.size, norm.alpha, norm.beta, norm.k)
+                    for part in windows
+                ],
+                dim=1,
+            )
+        if within is not None:
+            reach = within.size // 2
+            squares = functional.pad(maps**2, (reach,) * 4).unfold(2, within.size, 1)
+            total = squares.unfold(3, within.size, 1).sum((-1, -2))
+            maps = maps / (within.k + within.alpha / within.size**2 * total) ** within.beta
+        return maps
 
 
 def load_tensors(network: Grouped, tensors: Tensors) -> None:

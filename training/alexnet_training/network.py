@@ -17,7 +17,7 @@ from torch.nn import functional
 from alexnet_export.layers import Activation, Convolution, Dialect, LayerShape, Sides, shapes
 from alexnet_training.batch_norm import Normalized, NormalizedConvolution, NormalizedLinear
 from alexnet_training.exchange import both
-from alexnet_training.normalization import local_response_norm
+from alexnet_training.normalization import local_response_norm, norm_in_maps
 
 Tensors = dict[str, Tensor]
 
@@ -69,8 +69,9 @@ class Tower(nn.Module):
             layer.begin(channels)
 
     def convolve(self, layer: Convolution, maps: Tensor) -> Tensor:
-        """One convolution of this tower with its activation."""
-        return activated(self.get_submodule(layer.name)(pad(maps, layer)), self._activation)
+        """One convolution of this tower with its activation, unless that comes last."""
+        sums: Tensor = self.get_submodule(layer.name)(pad(maps, layer))
+        return sums if layer.is_activated_last else activated(sums, self._activation)
 
     def connect(self, name: str, units: Tensor) -> Tensor:
         """This tower's units of a fully connected layer, from the units that it reads."""
@@ -120,7 +121,7 @@ class TwoTowers(nn.Module):
                 tower.convolve(convolution, read)
                 for tower, read in zip(self.towers, maps, strict=True)
             ]
-            maps = [max_pool(part, convolution) for part in self.normalized(maps, convolution)]
+            maps = [self._behind(part, convolution) for part in self.normalized(maps, convolution)]
         parts = dropped = [part.flatten(1) for part in maps]  # [N, 128 * 6 * 6] each
         hidden = self.dialect.fully_connected
         readers = [*(layer.name for layer in hidden[1:]), self.dialect.classifier]
@@ -136,6 +137,13 @@ class TwoTowers(nn.Module):
         units = both(dropped, self.devices[:1])
         features = both(parts, self.devices[:1])[0]  # as before dropout
         return Answer(features, self.get_submodule(self.dialect.classifier)(units[0]))
+
+    def _behind(self, maps: Tensor, layer: Convolution) -> Tensor:
+        """What stands behind a layer's norm across maps, for one tower."""
+        if layer.spatial_norm is not None:
+            maps = norm_in_maps(maps, layer.spatial_norm)
+        pooled = max_pool(maps, layer)
+        return activated(pooled, self.dialect.activation) if layer.is_activated_last else pooled
 
     def normalized(self, maps: list[Tensor], layer: Convolution) -> list[Tensor]:
         """The layer's norm, where it has one, on the maps of each tower, [N, C, H, W]."""

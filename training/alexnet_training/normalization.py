@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from alexnet_export.layers import Norm
+from alexnet_export.layers import Norm, SpatialNorm
 
 
 def local_response_norm(maps: Tensor, norm: Norm) -> Tensor:
@@ -26,6 +26,18 @@ def local_response_norm(maps: Tensor, norm: Norm) -> Tensor:
         raise ValueError(f"the window of a norm must be odd, not {norm.size}")
     normalized: Tensor = _LocalResponseNorm.apply(maps, norm)  # type: ignore[no-untyped-call]
     return normalized
+
+
+def norm_in_maps(maps: Tensor, norm: SpatialNorm) -> Tensor:
+    """``b = a / (k + alpha/size**2 * sum(a**2)) ** beta`` over a square within each map.
+
+    ``maps``: float [N, C, H, W]; gives the same shape.  Raises ValueError for an even ``size``.
+    """
+    if norm.size % 2 == 0:
+        raise ValueError(f"the window of a norm must be odd, not {norm.size}")
+    # The mean over the window, zeros outside the map counted, is the sum over size**2.
+    mean = functional.avg_pool2d(maps * maps, norm.size, 1, norm.size // 2)
+    return maps / (norm.k + norm.alpha * mean).pow(norm.beta)
 
 
 def band(channels: int, size: int, like: Tensor) -> Tensor:

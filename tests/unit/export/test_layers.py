@@ -14,6 +14,7 @@ from alexnet_export.layers import (
     CAFFE224,
     CNN_STAR,
     DIALECTS,
+    LAYERS145,
     NO_EXCHANGE,
     NO_NORM,
     NO_OVERLAP,
@@ -179,6 +180,17 @@ def test_without_exchange_the_towers_meet_in_the_classifier_alone() -> None:
 def test_older_tables_know_nothing_of_what_came_later(dialect: Dialect) -> None:
     table = json.dumps(dialect.table())
     assert "activation" not in table
+    assert not {"spatial_norm", "is_activated_last"} & set(dialect.table()["convolutions"][1])
     assert all(set(layer) == {"name", "units"} for layer in dialect.table()["fully_connected"])
     assert TANH.table()["activation"] == "tanh"
     assert NO_EXCHANGE.table()["fully_connected"][0]["connection"] == "local"
+
+
+def test_layers145_is_the_sources_network_where_it_is_not_the_texts() -> None:
+    first, second, *others = LAYERS145.convolutions
+    assert first.is_activated_last
+    assert first.norm.alpha == second.norm.alpha == 1e-4
+    assert (second.spatial_norm.size, second.spatial_norm.alpha / 25) == (5, 0.001 / 25)
+    assert tuple(others) == ALEXNET2012.convolutions[2:]
+    assert parameter_count(LAYERS145, 1000) == 60_965_224
+    assert LAYERS145.table()["convolutions"][0]["is_activated_last"] is True

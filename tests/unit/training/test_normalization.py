@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from alexnet_export.layers import PAPER_NORM, Norm
-from alexnet_training.normalization import local_response_norm
+from alexnet_export.layers import PAPER_NORM, Norm, SpatialNorm
+from alexnet_training.normalization import local_response_norm, norm_in_maps
 
 OTHER_POWER = Norm(size=3, alpha=0.3, beta=0.6, k=1.0)
 
@@ -55,3 +56,26 @@ def test_the_sum_is_not_a_mean():
 def test_an_even_window_is_refused():
     with pytest.raises(ValueError, match="odd"):
         local_response_norm(torch.ones(1, 4, 1, 1), Norm(4, 1e-4, 0.75, 2.0))
+
+
+WITHIN = SpatialNorm(size=5, alpha=0.3, beta=0.75, k=1.0)
+
+
+def test_the_norm_within_a_map_is_its_formula_pixel_by_pixel():
+    given = maps(torch.float64, channels=3).repeat(1, 1, 3, 2)  # [2, 3, 9, 8]
+    values, expected = given.numpy(), np.empty(given.shape)
+    for row in range(9):
+        for column in range(8):
+            rows = slice(max(0, row - 2), row + 3)
+            columns = slice(max(0, column - 2), column + 3)
+            total = (values[:, :, rows, columns] ** 2).sum((2, 3))
+            divisor = (1 + 0.3 / 25 * total) ** 0.75
+            expected[:, :, row, column] = values[:, :, row, column] / divisor
+    np.testing.assert_allclose(norm_in_maps(given, WITHIN), expected, rtol=1e-12)
+
+
+def test_the_norm_within_a_map_has_its_derivative():
+    given = maps(torch.float64, channels=2).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: norm_in_maps(x, WITHIN), (given,))
+    with pytest.raises(ValueError, match="odd"):
+        norm_in_maps(given, SpatialNorm(4, 0.3, 0.75, 1.0))
