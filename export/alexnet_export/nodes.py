@@ -25,12 +25,19 @@ def layer_output(layer: Work) -> str:
         return f"{layer.name}_units"
     if layer.pool is not None:
         return f"{layer.name}_pooled"
-    return f"{layer.name}_maps" if layer.norm is None else f"{layer.name}_normed"
+    return before_pool(layer)
 
 
 def layer_input(layer: FullyConnected) -> str:
     """The name of the units that a fully connected layer reads: those below, in one row."""
     return f"{layer.name}_inputs"
+
+
+def before_pool(layer: Convolution) -> str:
+    """The name of the maps that a layer's pool reads."""
+    if layer.spatial_norm is not None:
+        return f"{layer.name}_spatial_normed"
+    return f"{layer.name}_maps" if layer.norm is None else f"{layer.name}_normed"
 
 
 def norm_denominator(layer: Convolution) -> str:

@@ -28,6 +28,7 @@ from alexnet_export.graph import IMAGES, Graph
 from alexnet_export.layers import Convolution, Dialect
 from alexnet_export.nodes import (
     LOGITS,
+    before_pool,
     border,
     layer_input,
     layer_output,
@@ -65,7 +66,7 @@ def calibrate(single: Graph, dialect: Dialect, images: Images) -> Calibration:
         onnx.save(single.model, plain)
         calibrator = create_calibrator(
             plain,
-            ["Conv", "Gemm", "Relu", "MaxPool"],
+            ["Conv", "Gemm", "Relu", "Tanh", "MaxPool"],
             augmented_model_path=watched.as_posix(),
             calibrate_method=CalibrationMethod.Percentile,
             extra_options={"percentile": PERCENTILE, "symmetric": False},
@@ -141,10 +142,11 @@ def _tied(
     for layer in dialect.layers:
         output = layer_output(layer)
         if isinstance(layer, Convolution):
-            given = f"{layer.name}_maps" if layer.norm is None else f"{layer.name}_normed"
-            tied[output] = ranges[given]
+            if not layer.is_activated_last:  # else the activation has a range of its own
+                tied[output] = ranges[before_pool(layer)]
             for value in ("sums", "maps"):  # what a tower computes of the other one's layer
-                tied[f"{border(layer)}_{value}"] = ranges[f"{layer.name}_{value}"]
+                if f"{layer.name}_{value}" in ranges:
+                    tied[f"{border(layer)}_{value}"] = ranges[f"{layer.name}_{value}"]
         else:
             tied[layer_input(layer)] = tied[below]
         below = output

@@ -103,3 +103,20 @@ def test_it_is_deployed_and_served(
     expected = run([single_graph(random_import(dialect))], images, "single")
     served = Answers(found.features, found.probabilities)
     assert difference(served, expected) <= LIMIT
+
+
+@every_dialect
+def test_in_int8_it_answers_much_the_same(
+    dialect: Dialect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DIALECTS, dialect.name, dialect)
+    place, root = tmp_path / "run", tmp_path / "repository"
+    place.mkdir()
+    write_random_import(dialect, place)
+    deploy(place, Deployment(root, precision="int8", max_top1_loss=100.0))
+    images = centres(dialect, 3)
+    found = LocalNetwork(open_repository(root)).run(images).features
+    expected = run([single_graph(random_import(dialect))], images, "single").features
+    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    # A picture brighter than the six that the ranges are from is cut off: the mean is looked at.
+    assert ((found * expected).sum(axis=1) / lengths).mean() > 0.98
