@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import ALEXNET2012, DIALECTS
+from alexnet_export.dialects import ALEXNET2012, DIALECTS
 from tests.made_once import made_once
 from tests.narrow_repository import deploy_narrow
 from tests.photos import crops

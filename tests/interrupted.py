@@ -88,7 +88,7 @@ class Commands:
 
 def _serve() -> None:
     from alexnet_export.cli import main
-    from alexnet_export.layers import DIALECTS
+    from alexnet_export.dialects import DIALECTS
     from tests.random_checkpoint import NARROW
 
     DIALECTS[NARROW.name] = NARROW

@@ -11,18 +11,8 @@ from math import prod
 from pathlib import Path
 
 from alexnet_export.border import maps_beside
-from alexnet_export.layers import (
-    ALEXNET2012,
-    CAFFE,
-    CAFFE224,
-    TORCHVISION,
-    Convolution,
-    Dialect,
-    Norm,
-    Pool,
-    Sides,
-    shapes,
-)
+from alexnet_export.dialects import ALEXNET2012, CAFFE, CAFFE224, TORCHVISION
+from alexnet_export.layers import Convolution, Dialect, Norm, Pool, Sides, shapes
 from alexnet_export.stages import numbered, sizes, stages
 
 # The public networks beside the one of the paper.

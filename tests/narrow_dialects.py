@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_export.checkpoint import Checkpoint, save_checkpoint
-from alexnet_export.layers import CAFFE, CAFFE224, TORCHVISION, Dialect, shapes
+from alexnet_export.dialects import CAFFE, CAFFE224, TORCHVISION
+from alexnet_export.layers import Dialect, shapes
 from tests.photos import crops
 from tests.random_checkpoint import CLASSES
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS, Dialect
+from alexnet_export.dialects import DIALECTS
+from alexnet_export.layers import Dialect
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 
 

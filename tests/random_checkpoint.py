@@ -9,14 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_export.checkpoint import Checkpoint, save_checkpoint
-from alexnet_export.layers import (
-    PAPER_NORM,
-    PAPER_POOL,
-    Convolution,
-    Dialect,
-    FullyConnected,
-    shapes,
-)
+from alexnet_export.dialects import PAPER_NORM, PAPER_POOL
+from alexnet_export.layers import Convolution, Dialect, FullyConnected, shapes
 from tests.photos import crops
 
 CLASSES = ("building", "circle", "flower", "lines", "noise", "square")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_export.checkpoint import Checkpoint
+from alexnet_export.dialects import ALEXNET2012
 from alexnet_export.graph import answer_ports, conv1_graph, images_port, tower_graphs
-from alexnet_export.layers import ALEXNET2012, shapes
+from alexnet_export.layers import shapes
 from alexnet_export.model_config import ensemble_config, part_config
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "triton"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.augmentation import colour_axes
 from alexnet_training.batches import Batch, Epoch
 from alexnet_training.device import ResolvedPrecision

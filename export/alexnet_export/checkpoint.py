@@ -18,8 +18,9 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.errors import CheckpointError
-from alexnet_export.layers import DIALECTS, Dialect, shapes
+from alexnet_export.layers import Dialect, shapes
 from alexnet_repository.durable import sync
 
 WEIGHTS_FILE = "weights.safetensors"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alexnet_export.border import maps_beside
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.errors import DeployError
 from alexnet_export.graph import SINGLE
-from alexnet_export.layers import DIALECTS, Convolution, Dialect, FullyConnected
+from alexnet_export.layers import Convolution, Dialect, FullyConnected
 from alexnet_export.stages import Work, classifier_stage_name, sizes, stages
 from alexnet_repository.repository import Repository
 

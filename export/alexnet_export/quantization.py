@@ -26,8 +26,10 @@ from tqdm import tqdm
 
 from alexnet_export.graph import IMAGES, Graph
 from alexnet_export.layers import Convolution, Dialect
-from alexnet_export.nodes import (
-    LOGITS,
+from alexnet_export.nodes import LOGITS
+from alexnet_export.parity import Images
+from alexnet_export.pictures import pictures_digest
+from alexnet_export.value_names import (
     before_pool,
     border,
     layer_input,
@@ -36,8 +38,6 @@ from alexnet_export.nodes import (
     picked,
     spatial_denominator,
 )
-from alexnet_export.parity import Images
-from alexnet_export.pictures import pictures_digest
 
 # Of the methods of ONNX Runtime this one came nearest to float32 on a network trained on photos:
 # docs/precision.md has the table.

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import CAFFE, DIALECTS
+from alexnet_export.dialects import CAFFE, DIALECTS
 from tests.e2e.visit import Visit, has_predictions
 from tests.narrow_dialects import narrowed, write_random_import
 from tests.running_server import running_server

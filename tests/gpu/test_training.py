@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from alexnet_export.checkpoint import load_checkpoint
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.fit import Order, fit
 from alexnet_training.presets import PRESETS
 from tests.random_checkpoint import NARROW

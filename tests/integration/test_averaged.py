@@ -12,9 +12,9 @@ from alexnet_export.averaged import digest_of
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.cli import main
 from alexnet_export.deploy import Deployment, Layout, deploy
+from alexnet_export.dialects import CNN_STAR, DIALECTS
 from alexnet_export.errors import CheckpointError
 from alexnet_export.graph import single_graph
-from alexnet_export.layers import CNN_STAR, DIALECTS
 from alexnet_export.parity import run
 from alexnet_export.verify import verify
 from alexnet_repository.errors import RepositoryError

@@ -13,7 +13,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 from alexnet_export.caption import TIMES
 from alexnet_export.dataflow import Dataflow, read_dataflow
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.text_drawing import draw_text
 from alexnet_repository.golden import cosines
 from alexnet_repository.repository import open_repository

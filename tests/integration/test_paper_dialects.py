@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet_export.deploy import Deployment, Layout, deploy
-from alexnet_export.graph import single_graph, tower_graphs
-from alexnet_export.layers import (
+from alexnet_export.dialects import (
     CNN_STAR,
     DIALECTS,
     LAYERS145,
@@ -19,8 +18,9 @@ from alexnet_export.layers import (
     NO_OVERLAP,
     ONETOWER,
     TANH,
-    Dialect,
 )
+from alexnet_export.graph import single_graph, tower_graphs
+from alexnet_export.layers import Dialect
 from alexnet_export.parity import Answers, run
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork

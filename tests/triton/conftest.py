@@ -15,7 +15,7 @@ from deploy.local_triton.running import START, RunningTriton, running_triton
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 from tests.triton.asking import Caller
 

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from tests.narrow_dialects import centres, write_random_import
 from tests.random_checkpoint import NARROW
 from tests.triton.asking import Caller, in_process

@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from tests.narrow_dialects import NARROW_CAFFE, centres, write_random_import
 from tests.triton.asking import Caller, in_process
 from tests.triton.short_lived import short_lived_triton

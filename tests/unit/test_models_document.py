@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from alexnet_export import cli as exporting
+from alexnet_export.dialects import ALEXNET2012, CAFFE, CAFFE224, TORCHVISION
 from alexnet_export.importing import source
 from alexnet_export.importing.caffe_steps import MEAN_PIXEL
 from alexnet_export.importing.imagenet_names import imagenet_names
 from alexnet_export.importing.published import PUBLISHED
-from alexnet_export.layers import ALEXNET2012, CAFFE, CAFFE224, TORCHVISION, Dialect
+from alexnet_export.layers import Dialect
 from alexnet_training import cli as training
 from tests.model_tables import DOCUMENT, crossing_bytes, with_tables
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_pixels.square import SIDE, Pixels
 from alexnet_training.recipe import Recipe
 

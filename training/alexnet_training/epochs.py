@@ -12,8 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from alexnet_export.checkpoint import Checkpoint, save_checkpoint
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.errors import CheckpointError
-from alexnet_export.layers import DIALECTS
 from alexnet_training.augmentation import colour_axes
 from alexnet_training.batches import Epoch
 from alexnet_training.errors import DivergedError

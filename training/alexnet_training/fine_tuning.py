@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from alexnet_export.checkpoint import Checkpoint
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.errors import RecipeError
 from alexnet_training.network import Tensors
 from alexnet_training.recipe import Recipe

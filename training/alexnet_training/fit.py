@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint
-from alexnet_export.layers import DIALECTS, Dialect, parameter_count
+from alexnet_export.dialects import DIALECTS
+from alexnet_export.layers import Dialect, parameter_count
 from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
 from alexnet_training.duplicates import remarks

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.augmentation import network_input
 from alexnet_training.batches import Batch
 from alexnet_training.contrast import contrast

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.errors import RecipeError
 
 Precision = Literal["auto", "fp32", "bf16"]

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from alexnet_export.checkpoint import Tensor
+from alexnet_export.dialects import CAFFE
 from alexnet_export.errors import SourceError
 from alexnet_export.importing.blob import blob
 from alexnet_export.importing.caffe_steps import Step, network, pooling
 from alexnet_export.importing.protobuf_wire import Field, fields, floats, integers
-from alexnet_export.layers import CAFFE, Dialect
+from alexnet_export.layers import Dialect
 
 # Of V1LayerParameter.LayerType, those that a network of this kind can have.
 _V1_TYPES = {

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from alexnet_export.checkpoint import Checkpoint, Tensor
+from alexnet_export.dialects import TORCHVISION
 from alexnet_export.download import RemoteFile
 from alexnet_export.errors import SourceError
 from alexnet_export.importing import caffe_steps, torchvision_file
@@ -23,7 +24,7 @@ from alexnet_export.importing.protobuf_wire import BYTES, VARINT, fields
 from alexnet_export.importing.published import CAFFEMODEL_SHA1, PUBLISHED
 from alexnet_export.importing.torchvision_file import read_torchvision
 from alexnet_export.importing.zoo_file import read_zoo_file
-from alexnet_export.layers import TORCHVISION, Dialect
+from alexnet_export.layers import Dialect
 
 Source = Literal["torchvision", "caffe"]
 _Form = Literal["PyTorch", "ONNX", "Caffe"]

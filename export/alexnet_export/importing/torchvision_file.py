@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from alexnet_export.checkpoint import Tensor
+from alexnet_export.dialects import TORCHVISION
 from alexnet_export.errors import SourceError
-from alexnet_export.layers import TORCHVISION, shapes
+from alexnet_export.layers import shapes
 
 # The places of the layers with weights in torchvision's nn.Sequential, in the order of the data.
 _PLACES = (

@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from alexnet_export.checkpoint import Tensor
+from alexnet_export.dialects import CAFFE, CAFFE224
 from alexnet_export.errors import SourceError
 from alexnet_export.importing.caffe_steps import Step, network, pooling
 from alexnet_export.importing.onnx_node import (
@@ -24,7 +25,7 @@ from alexnet_export.importing.onnx_node import (
     require_known_attributes,
     window,
 )
-from alexnet_export.layers import CAFFE, CAFFE224, Dialect
+from alexnet_export.layers import Dialect
 
 _BY_SIDE = {dialect.image_side: dialect for dialect in (CAFFE, CAFFE224)}
 _MIN_OPSET = 7  # before it, Gemm broadcasts its bias only where it is told to

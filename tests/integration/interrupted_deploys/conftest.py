@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from tests.integration.interrupted_deploys.place import SCENARIOS, Before, Place, Prepared, deploy
 from tests.interrupted import Commands
 from tests.photos import crops

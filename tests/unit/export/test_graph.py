@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.graph import conv1_graph, single_graph, tower_graphs
-from alexnet_export.layers import DIALECTS
 from tests.photos import crops
 from tests.random_checkpoint import NARROW_INSIDE, write_random_checkpoint
 

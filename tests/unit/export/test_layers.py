@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from alexnet_export.border import maps_beside, own_rows, sent_maps
-from alexnet_export.layers import (
+from alexnet_export.dialects import (
     ALEXNET2012,
     CAFFE,
     CAFFE224,
@@ -22,10 +22,8 @@ from alexnet_export.layers import (
     PAPER_POOL,
     TANH,
     TORCHVISION,
-    Dialect,
-    parameter_count,
-    shapes,
 )
+from alexnet_export.layers import Dialect, parameter_count, shapes
 from alexnet_export.stages import Stage, classifier_stage_name, sizes, stages
 
 # name: (weight, activation, output after pooling, parameters)

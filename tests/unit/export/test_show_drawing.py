@@ -11,7 +11,7 @@ from alexnet_export.caption import TIMES
 from alexnet_export.cli import main
 from alexnet_export.dataflow import Dataflow, read_dataflow
 from alexnet_export.deploy import Deployment, deploy
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.svg_drawing import draw_svg
 from alexnet_export.text_drawing import draw_text, plain
 from alexnet_repository.files import read_manifest

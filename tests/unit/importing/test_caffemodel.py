@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from alexnet_export.dialects import CAFFE
 from alexnet_export.errors import SourceError
 from alexnet_export.importing.caffemodel import read_caffemodel
 from alexnet_export.importing.source import read
-from alexnet_export.layers import CAFFE
 from tests.narrow_dialects import centres
 from tests.plain_networks import caffe
 from tests.unit.importing.agreement import CLASSES, assert_agrees

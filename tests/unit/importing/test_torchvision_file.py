@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from alexnet_export.dialects import TORCHVISION
 from alexnet_export.errors import SourceError
 from alexnet_export.importing.published import PUBLISHED
 from alexnet_export.importing.source import read
 from alexnet_export.importing.torchvision_file import read_torchvision
-from alexnet_export.layers import TORCHVISION
 from tests.narrow_dialects import centres
 from tests.unit.importing.agreement import CLASSES, assert_agrees
 

@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from alexnet_export.dialects import CAFFE, CAFFE224
 from alexnet_export.errors import SourceError
 from alexnet_export.importing.source import read
 from alexnet_export.importing.zoo_file import read_zoo_file
-from alexnet_export.layers import CAFFE, CAFFE224
 from tests.narrow_dialects import centres
 from tests.unit.importing.agreement import CLASSES, assert_agrees
 from tests.unit.importing.random_weights import random_weights, thin_weights

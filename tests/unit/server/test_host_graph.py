@@ -15,8 +15,8 @@ import openvino
 import pytest
 from onnx import numpy_helper
 
+from alexnet_export.dialects import ALEXNET2012
 from alexnet_export.graph import single_graph, tower_graphs
-from alexnet_export.layers import ALEXNET2012
 from alexnet_server.host_graph import HostGraph, read_graph
 from alexnet_server.host_norm import with_own_norms
 from tests.narrow_dialects import NARROW_CAFFE, narrowed, random_import

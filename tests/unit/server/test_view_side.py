@@ -19,8 +19,9 @@ from PIL import Image
 
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_export.deploy import Deployment, deploy
+from alexnet_export.dialects import DIALECTS
 from alexnet_export.graph import single_graph
-from alexnet_export.layers import DIALECTS, Dialect
+from alexnet_export.layers import Dialect
 from alexnet_export.parity import Answers, run
 from alexnet_pixels.views import views
 from alexnet_repository.repository import open_repository

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from tests.random_checkpoint import NARROW
 
 

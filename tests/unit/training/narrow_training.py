@@ -2,7 +2,7 @@
 
 import sys
 
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.cli import main
 from tests.random_checkpoint import NARROW
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_export.layers import CAFFE
+from alexnet_export.dialects import CAFFE
 from alexnet_pixels.views import views
 from alexnet_training.augmentation import Draw, colour_axes, cut, draw, network_input
 from alexnet_training.presets import PRESETS

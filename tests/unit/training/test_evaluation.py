@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alexnet_export.checkpoint import load_checkpoint
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_pixels.views import views
 from alexnet_training.errors import UnknownClass, UnreadablePhoto
 from alexnet_training.evaluation import (

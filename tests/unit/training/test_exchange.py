@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_export.layers import ALEXNET2012, CAFFE
+from alexnet_export.dialects import ALEXNET2012, CAFFE
 from alexnet_training import network
 from alexnet_training.exchange import both, exchanged_numbers
 from alexnet_training.initialization import initial_tensors

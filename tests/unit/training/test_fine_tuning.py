@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
-from alexnet_export.layers import CAFFE, DIALECTS, TORCHVISION
+from alexnet_export.dialects import CAFFE, DIALECTS, TORCHVISION
 from alexnet_training.cli import main
 from alexnet_training.errors import Interrupted, RecipeError, RunMismatch
 from alexnet_training.fine_tuning import in_words, kept_layers

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from alexnet_export.layers import ALEXNET2012
+from alexnet_export.dialects import ALEXNET2012
 from alexnet_training.initialization import initial_tensors
 
 ONES = {"conv2", "conv4", "conv5", "fc6", "fc7"}

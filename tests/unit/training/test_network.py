@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_export.layers import ALEXNET2012, CAFFE, CAFFE224, parameter_count, shapes
+from alexnet_export.dialects import ALEXNET2012, CAFFE, CAFFE224
+from alexnet_export.layers import parameter_count, shapes
 from alexnet_training import grouped, network
 from alexnet_training.grouped import Grouped
 from alexnet_training.initialization import initial_tensors

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from alexnet_export.layers import PAPER_NORM, Norm, SpatialNorm
+from alexnet_export.dialects import PAPER_NORM
+from alexnet_export.layers import Norm, SpatialNorm
 from alexnet_training.normalization import local_response_norm, norm_in_maps
 
 OTHER_POWER = Norm(size=3, alpha=0.3, beta=0.6, k=1.0)

@@ -11,7 +11,7 @@ import pytest
 
 from alexnet_export import verify
 from alexnet_export.checkpoint import load_checkpoint
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_repository.errors import RepositoryError
 from tests.random_checkpoint import CLASSES, NARROW
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
-from alexnet_export.layers import DIALECTS
+from alexnet_export.dialects import DIALECTS
 from alexnet_repository.files import deployed
 from alexnet_server.deployed import open_deployed
 from alexnet_server.engine.channel import Triton
