@@ -116,8 +116,9 @@ def conv1_graph(checkpoint: Checkpoint) -> Graph:
     writer.output(writer.first_maps(first, writer.normalized(IMAGES)), first.name)
     maps = shapes(checkpoint.dialect, len(checkpoint.classes))[0].activation
     port = Port(first.name, TensorProto.FLOAT, maps)
+    after = "ReLU" if checkpoint.dialect.activation == "relu" else checkpoint.dialect.activation
     about = (
-        f"The maps of {first.name} after ReLU, of both towers, for looking at.\n"
+        f"The maps of {first.name} after {after}, of both towers, for looking at.\n"
         "No step of the ensemble."
     )
     return _graph(first.name, 0, images_port(checkpoint), (port,), writer, about=about)

@@ -134,11 +134,10 @@ def _gather(
 def _draw(run: Run, material: Material, device: torch.device, between: Callable[[], None]) -> None:
     """The report of a run that is complete, with all photos of its validation."""
     # Here, because importing matplotlib takes as long as a short test of training.
-    from alexnet_training.report_of_run import REPORT_FILE, report_of_photos  # noqa: PLC0415
+    from alexnet_training.report_of_run import report_of_photos  # noqa: PLC0415
 
-    photos = material.validation
-    say(ALONE, f"drawing {run.folder / REPORT_FILE}")
-    report_of_photos(run.folder, photos, "all of the validation", device, between)
+    say(ALONE, f"drawing the report of {run.folder}")
+    report_of_photos(run.folder, material.validation, "all of the validation", device, between)
 
 
 def describe(classes: tuple[str, ...]) -> str:

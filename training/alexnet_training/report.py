@@ -90,7 +90,8 @@ def _drawings(
     yield _Drawing(
         "curves",
         "Learning curves",
-        "Loss on the training photos and accuracy on the validation photos after each epoch.",
+        "Loss on the training photos and accuracy on the validation photos after each epoch, both "
+        "in the precision of the training; all other figures here are computed in fp32.",
         lambda: curves(metrics["history"]),
     )
     yield _Drawing(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,10 +15,8 @@ from alexnet_export.checkpoint import METRICS_FILE, PICTURES_FILE, load_checkpoi
 from alexnet_training.cache import Decoded
 from alexnet_training.errors import DataError, RunMismatch
 from alexnet_training.evaluation import labelled_photos, network_of, predict
-from alexnet_training.report import REPORT_FILE, Shown, write_report
+from alexnet_training.report import Shown, write_report
 from alexnet_training.scores import scores
-
-__all__ = ["REPORT_FILE", "report_of_photos", "report_of_run"]
 
 
 def report_of_run(
@@ -68,18 +67,22 @@ def _metrics(folder: Path, digest: str) -> dict[str, Any]:
         raise RunMismatch(
             f"{place} cannot be read: a report is of a run folder that fit has made"
         ) from error
-    if found.get("digest") != digest or not found.get("history"):
+    is_whole = isinstance(found, dict) and {"history", "recipe", "training_photos"} <= found.keys()
+    if not is_whole or found.get("digest") != digest or not found["history"]:
         raise RunMismatch(f"{place} is not of the checkpoint beside it: train the run to its end")
     return found
 
 
 def _kept(folder: Path) -> Decoded:
     try:
-        with np.load(folder / PICTURES_FILE, allow_pickle=False) as kept:
+        with (
+            (folder / PICTURES_FILE).open("rb") as stream,
+            np.load(stream, allow_pickle=False) as kept,
+        ):
             labels = kept["labels"]
             names = tuple(f"validation photo {number}" for number in range(len(labels)))
             return Decoded(kept["images"], labels, names)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(
             f"{folder / PICTURES_FILE} cannot be read: name labelled photos with --data"
         ) from error

@@ -24,8 +24,11 @@ def write_class(folder, colour, count, seed=0):
 
 @pytest.fixture
 def photos(tmp_path):
+    return two_classes(tmp_path / "photos")
+
+
+def two_classes(data):
     """Two classes, 8 + 4 photos each, in the layout with its own validation half."""
-    data = tmp_path / "photos"
     for name, colour in (("brick", (200, 60, 40)), ("sky", (60, 120, 220))):
         write_class(data / "train" / name, colour, 8, seed=1)
         write_class(data / "validation" / name, colour, 4, seed=2)

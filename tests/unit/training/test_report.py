@@ -3,15 +3,18 @@ import re
 import shutil
 import struct
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from alexnet_export.dialects import DIALECTS
 from alexnet_training.cli import main
 from alexnet_training.figures.curves import drops
 from alexnet_training.figures.neighbours import nearest
 from alexnet_training.figures.sheet import spread
 from tests.random_checkpoint import NARROW, write_random_checkpoint
+from tests.unit.training.conftest import two_classes
 
 FIGURES = ("bars", "calibration", "confusion", "curves", "kernels", "neighbours")
 
@@ -35,13 +38,22 @@ class Page(HTMLParser):
         self._open = None
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A narrow network's run, and the photos that it learned from."""
+    root = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DIALECTS, NARROW.name, NARROW)
+        photos = two_classes(root / "photos")
+        words = ["fit", str(photos), "--out", str(root / "run"), "--epochs=2", "--batch-size=8"]
+        flags = [f"--dialect={NARROW.name}", "--precision=fp32", "--device=cpu"]
+        assert main([*words, *flags]) == 0
+    return root
+
+
 @pytest.fixture
-def run(narrow, photos, tmp_path, capsys):
-    out = tmp_path / "run"
-    words = ["fit", str(photos), "--out", str(out), "--epochs=2", "--batch-size=8"]
-    assert main([*words, f"--dialect={narrow.name}", "--precision=fp32", "--device=cpu"]) == 0
-    capsys.readouterr()
-    return out
+def run(narrow, trained, tmp_path):
+    return Path(shutil.copytree(trained / "run", tmp_path / "run"))
 
 
 def png_size(path):
@@ -90,11 +102,17 @@ def test_where_no_report_can_be_made_it_is_said(run, tmp_path, capsys):
         assert told.err.count("\n") == 1
 
     refused(tmp_path / "nowhere", "no checkpoint at")
+    whole = (run / "pictures.npz").read_bytes()
+    for cut in (whole[:1000], b""):
+        (run / "pictures.npz").write_bytes(cut)
+        refused(run, "--data")
     (run / "pictures.npz").unlink()
     refused(run, "--data")
     metrics = json.loads((run / "metrics.json").read_text())
-    (run / "metrics.json").write_text(json.dumps(metrics | {"digest": "0"}))
-    refused(run, "is not of the checkpoint beside it")
+    without = {key: value for key, value in metrics.items() if key != "recipe"}
+    for other in (metrics | {"digest": "0"}, without, [metrics]):
+        (run / "metrics.json").write_text(json.dumps(other))
+        refused(run, "is not of the checkpoint beside it")
     (run / "metrics.json").unlink()
     refused(run, "metrics.json cannot be read")
 
@@ -115,6 +133,8 @@ def test_rate_drops_are_found_and_a_cosine_has_none():
     cosine = 0.5 * (1 + np.cos(np.pi * np.arange(30) / 30))
     assert drops(history(*cosine)) == []
     assert drops(history(1e-2, 1e-2)) == []
+    assert drops(history(1e-2, 1e-2, 1e-2, 1e-3)) == [4]
+    assert drops(history(1e-2, 1e-2, 1e-3, 1e-4)) == [3, 4]
 
 
 def test_photos_are_spread_over_the_classes_by_the_seed_alone():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,17 +12,17 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet_training.figures.sheet import BLUE, GREEN, GREY, ORANGE, sheet
 
-# A rate that falls to half or less from one epoch to the next was dropped; a cosine falls slower,
-# but for its end.
-_DROP = 0.5
+_DROP = 0.1  # paper, section 5: divided by 10
 
 
 def drops(history: Sequence[dict[str, Any]]) -> list[int]:
-    """The epochs that began with a rate at most half of that before."""
+    """The epochs that began with a tenth of the rate before; a cosine does not fall so."""
     rates = [(row["epoch"], row["learning_rate"]) for row in history]
-    found = [epoch for (_, before), (epoch, rate) in pairwise(rates) if 0 < rate <= _DROP * before]
-    # A cosine ends in ever larger falls: they are no drops.
-    return [] if found and found == list(range(found[0], rates[-1][0] + 1)) else found
+    return [
+        epoch
+        for (_, before), (epoch, rate) in pairwise(rates)
+        if rate and math.isclose(rate, _DROP * before, rel_tol=1e-6)
+    ]
 
 
 def curves(history: Sequence[dict[str, Any]]) -> Figure:

@@ -10,13 +10,19 @@ from alexnet_pixels.square import Pixels
 from alexnet_training.figures.sheet import GREEN, RED, sheet, shortened, show_picture
 
 _NEAREST = 6
+_ROWS = 1024  # compared at a time: 16 MB of features
 
 
 def nearest(
     features: npt.NDArray[np.float32], query: int, count: int = _NEAREST
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Rows of ``features`` [n, units] nearest to row ``query``, itself left out, and distances."""
-    distances = np.linalg.norm(features - features[query], axis=1)
+    distances = np.concatenate(
+        [
+            np.linalg.norm(features[start : start + _ROWS] - features[query], axis=1)
+            for start in range(0, len(features), _ROWS)
+        ]
+    )
     order = np.argsort(distances, kind="stable")
     rows = order[order != query][:count]
     return rows, distances[rows]
