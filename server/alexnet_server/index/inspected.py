@@ -105,7 +105,10 @@ def open_file(path: Path, *, alone: bool = False) -> Iterator[apsw.Connection]:
             connection.close()
     except apsw.NotADBError as error:
         raise IndexMismatch(f"{path} is not an SQLite file, or its head is damaged") from error
-    except apsw.Error as error:
+    except (
+        apsw.Error,
+        UnicodeDecodeError,
+    ) as error:  # the latter of a text whose bits were flipped
         raise StorageFailed(f"{path}: {error}; where it is damaged, restore a backup") from error
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import sys
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pytest
 
-from alexnet_server.errors import RequestError
+from alexnet_server.errors import RequestError, StorageFailed
 from alexnet_server.index.checking import check
 from alexnet_server.index.opening import Indexes
 from alexnet_server.index.records import Record
@@ -134,3 +136,14 @@ def test_a_server_says_so_where_it_reads_such_a_row(
         assert nearest[0].distance == 0
     finally:
         indexes.close()
+
+
+def test_a_text_of_the_model_that_is_no_text_is_refused(
+    written: tuple[Path, list[Record]], tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(written[0], tmp_path / "index.sqlite"))
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        connection.execute("UPDATE generations SET created_at = CAST(x'32b0' AS TEXT)")
+    for call in (lambda: check(path, None), lambda: repair(path)):
+        with pytest.raises(StorageFailed, match="restore a backup"):
+            call()
