@@ -105,7 +105,7 @@ def test_it_is_deployed_and_served(
     assert difference(served, expected) <= LIMIT
 
 
-@every_dialect
+@pytest.mark.parametrize("dialect", PAPERS[4:], ids=lambda dialect: dialect.name)
 def test_in_int8_it_answers_much_the_same(
     dialect: Dialect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

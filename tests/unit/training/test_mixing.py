@@ -65,3 +65,10 @@ def test_the_loss_counts_both_labels_by_their_share():
     torch.testing.assert_close(mixed_loss(logits, labels, mix, 0.1), expected)
     plain = functional.cross_entropy(logits, labels)
     torch.testing.assert_close(mixed_loss(logits, labels, None, 0.0), plain)
+
+
+def test_a_share_of_the_batch_gets_its_parts_from_itself():
+    mix = Mix(np.array([4, 2, 0, 5, 1, 3]), 0.5, (0, 0, 2, 2))
+    own = mix.of(np.array([1, 3, 5]))
+    assert sorted(own.partners.tolist()) == [0, 1, 2]
+    assert (own.share, own.rectangle) == (0.5, (0, 0, 2, 2))
