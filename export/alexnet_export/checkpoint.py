@@ -1,7 +1,8 @@
 """A checkpoint: ``weights.safetensors`` with its description inside, digest and pictures beside.
 
 The file's bytes depend on the tensors and the description alone: one metadata key, one sorted
-JSON text, no time, no path.  Nothing here can run code from a file.
+JSON text, no time, no path.  Nothing here can run code from a file.  A compressed network
+(compressed.py) is read as one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,13 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from alexnet_export.calibration import Calibration, stored
+from alexnet_export.compressed import is_compressed, read, tensor_shapes, written
 from alexnet_export.dialects import DIALECTS
 from alexnet_export.errors import CheckpointError
-from alexnet_export.layers import Dialect, shapes
+from alexnet_export.layers import Dialect
+from alexnet_export.loss import Loss
+from alexnet_export.shared_values import SharedValues
 from alexnet_repository.durable import sync
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -34,8 +40,27 @@ Tensor = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Compression:
+    """What a compressed network knows of itself, since it comes without pictures.
+
+    ``original``: the sha256 and the figures of what it was made of; ``metrics``: its own figures.
+    ``loss``: what int8 with the ranges of ``calibration`` costs it.
+    """
+
+    original: dict[str, Any]
+    metrics: dict[str, Any]
+    calibration: Calibration
+    loss: Loss
+
+    def as_json(self) -> dict[str, Any]:
+        """For the file's description."""
+        int8 = {"calibration": self.calibration.with_ranges(), "loss": self.loss.as_json()}
+        return {"original": self.original, "metrics": self.metrics, "int8": int8}
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """A trained network.
+    """A trained network; ``compression`` where it was read from a compressed file.
 
     ``tensors``: ``<layer>.weight`` and ``<layer>.bias`` for every layer, float32, both towers
     together (a local layer's weight is ``[out, in / towers, k, k]``), and ``mean``, the training
@@ -49,6 +74,7 @@ class Checkpoint:
     scale: float
     about: str
     recipe: dict[str, Any] = field(default_factory=dict)
+    compression: Compression | None = None
 
     @property
     def mean(self) -> Tensor:
@@ -90,19 +116,10 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
     Raises OSError (no space, no permission); the former checkpoint is then still whole.
     """
     _check(checkpoint, folder)
-    description = {
-        "format": _FORMAT,
-        "dialect": checkpoint.dialect.name,
-        "layers": checkpoint.dialect.table(),
-        "classes": list(checkpoint.classes),
-        "scale": checkpoint.scale,
-        "about": checkpoint.about,
-        "recipe": checkpoint.recipe,
-    }
     tensors = {
         name: np.ascontiguousarray(checkpoint.tensors[name]) for name in sorted(checkpoint.tensors)
     }
-    metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
+    metadata = {_METADATA_KEY: json.dumps(_description(checkpoint), sort_keys=True)}
     content = safetensors.numpy.save(tensors, metadata=metadata)
     digest = hashlib.sha256(content).hexdigest()
     # Without a digest the weights are taken as they are: a kill in here leaves one whole file.
@@ -113,8 +130,20 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> str:
     return digest
 
 
+def compressed_bytes(checkpoint: Checkpoint, shared: Mapping[str, SharedValues]) -> bytes:
+    """A compressed file of ``checkpoint``, its tensors as in ``shared`` where they are there.
+
+    Without ``compression`` it can be deployed in fp32 alone.  Raises CheckpointError where they do
+    not fit the layer table.
+    """
+    tensors = {**checkpoint.tensors, **{name: one.dense() for name, one in shared.items()}}
+    _check(replace(checkpoint, tensors=tensors), Path("the compressed network"))
+    known = checkpoint.compression.as_json() if checkpoint.compression else {}
+    return written({**_description(checkpoint), **known}, {**checkpoint.tensors, **shared})
+
+
 def load_checkpoint(place: Path) -> tuple[Checkpoint, str]:
-    """Read a run folder or a weights file; returns the checkpoint and its sha256.
+    """Read a run folder, a weights file or a compressed one; returns the checkpoint and its sha256.
 
     Raises CheckpointError where the file is missing, damaged, of another format or dialect, or
     does not match the ``sha256`` beside it.
@@ -123,6 +152,8 @@ def load_checkpoint(place: Path) -> tuple[Checkpoint, str]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {place}: expected a run folder or {WEIGHTS_FILE}")
     digest = file_digest(path)
+    if is_compressed(path):
+        return _described(path, *read(path)), digest
     noted = path.with_name(DIGEST_FILE)
     if noted.is_file() and noted.read_text().split()[:1] != [digest]:
         raise CheckpointError(
@@ -131,18 +162,31 @@ def load_checkpoint(place: Path) -> tuple[Checkpoint, str]:
         )
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            text = (file.metadata() or {})[_METADATA_KEY]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        description = dict(json.loads(text))
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    checkpoint = _describe(path, metadata, tensors)
-    _check(checkpoint, path)
-    return checkpoint, digest
+    except (KeyError, TypeError, ValueError) as error:
+        raise _undescribed(path, error) from error
+    return _described(path, description, tensors), digest
 
 
-def _describe(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> Checkpoint:
+def _description(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "dialect": checkpoint.dialect.name,
+        "layers": checkpoint.dialect.table(),
+        "classes": list(checkpoint.classes),
+        "scale": checkpoint.scale,
+        "about": checkpoint.about,
+        "recipe": checkpoint.recipe,
+    }
+
+
+def _described(path: Path, description: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
+    """The checkpoint that ``_description`` describes, checked."""
     try:
-        description = json.loads(metadata[_METADATA_KEY])
         dialect = DIALECTS[description["dialect"]]
         if description["format"] != _FORMAT:
             raise CheckpointError(
@@ -150,25 +194,37 @@ def _describe(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) 
             )
         if description["layers"] != json.loads(json.dumps(dialect.table())):
             raise CheckpointError(f"{path} has another layer table than dialect {dialect.name}")
-        return Checkpoint(
+        checkpoint = Checkpoint(
             dialect=dialect,
             classes=tuple(description["classes"]),
             tensors=tensors,
             scale=float(description["scale"]),
             about=str(description["about"]),
             recipe=dict(description["recipe"]),
+            compression=_compression(description) if "int8" in description else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} does not describe an AlexNet checkpoint: {error!r}"
-        ) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _undescribed(path, error) from error
+    _check(checkpoint, path)
+    return checkpoint
+
+
+def _compression(description: dict[str, Any]) -> Compression:
+    return Compression(
+        original=dict(description["original"]),
+        metrics={key: float(description["metrics"][key]) for key in ("top1", "top5")}
+        | {"n": int(description["metrics"]["n"])},
+        calibration=stored(description["int8"]["calibration"]),
+        loss=Loss.stored(description["int8"]["loss"]),
+    )
+
+
+def _undescribed(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path} does not describe an AlexNet checkpoint: {error!r}")
 
 
 def _check(checkpoint: Checkpoint, source: Path) -> None:
-    expected: dict[str, tuple[int, ...]] = {"mean": (256, 256, 3)}
-    for shape in shapes(checkpoint.dialect, len(checkpoint.classes)):
-        expected[f"{shape.name}.weight"] = shape.weight
-        expected[f"{shape.name}.bias"] = shape.weight[:1]
+    expected = tensor_shapes(checkpoint.dialect, len(checkpoint.classes))
     found = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[:4]

@@ -108,14 +108,14 @@ def deploy(
         parts = proof.parts[wanted.layout]
         number, former = next_version(repository), version_of(repository)
         manifest = _manifest(checkpoint, digest, number, wanted, proof)
-        manifest["metrics"] = _metrics(place, members[0][1]) if not others else {}
+        manifest["metrics"] = _metrics(place, *members[0]) if not others else {}
         if others:
             manifest["members"] = [
                 {
                     "digest": sha256,
                     "dialect": each.dialect.name,
                     "about": each.about,
-                    "metrics": _metrics(where, sha256),
+                    "metrics": _metrics(where, each, sha256),
                 }
                 for where, (each, sha256) in zip(places, members, strict=True)
             ]
@@ -161,8 +161,10 @@ def _manifest(
     }
 
 
-def _metrics(place: Path, digest: str) -> dict[str, Any]:
+def _metrics(place: Path, checkpoint: Checkpoint, digest: str) -> dict[str, Any]:
     """What validation found of these very weights; nothing where it speaks of others."""
+    if checkpoint.compression:
+        return checkpoint.compression.metrics
     path = weights_path(place).with_name(METRICS_FILE)
     if not path.is_file():
         return {}

@@ -1,6 +1,7 @@
 """The pictures an export is proven, measured and calibrated on.
 
-They are those kept beside the checkpoint, or of folders that the user names.
+They are those kept beside the checkpoint, or of folders that the user names.  A compressed network
+comes without any: it is proven on drawn ones.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from alexnet_export.checkpoint import PICTURES_FILE, weights_path
+from alexnet_export.compressed import is_compressed
 from alexnet_export.errors import PicturesError
+from alexnet_export.importing.drawn_pictures import drawn_pictures
 from alexnet_export.parity import Images
 from alexnet_pixels.decode import decode
 from alexnet_pixels.errors import PictureError
 from alexnet_pixels.views import views
 
 _ENOUGH = 200
+_ENOUGH_DRAWN = 16  # each lights up every layer
 _ENOUGH_TO_MEASURE = 1000  # one picture is then a tenth of a point of top-1
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -49,8 +53,11 @@ def proof_views(checkpoint: Path, folder: Path | None, side: int) -> Images:
     """Centre views of up to 200 pictures, uint8 [n, side, side, 3]; ``side`` is the dialect's.
 
     From ``folder`` (searched in depth, unreadable files passed over) or else from the
-    ``pictures.npz`` beside the checkpoint.  Raises PicturesError where there are none.
+    ``pictures.npz`` beside the checkpoint; drawn for a compressed network.  Raises PicturesError
+    where there are none.
     """
+    if folder is None and _is_alone(checkpoint):
+        return np.concatenate([views(one, 1, side) for one in drawn_pictures(_ENOUGH_DRAWN)])
     if folder is None:
         return _of_checkpoint(checkpoint, _ENOUGH, side).images
     return _of_folder(folder, _ENOUGH, side)[0]
@@ -107,7 +114,14 @@ def pictures_digest(images: Images) -> str:
     return hashlib.sha256(images.tobytes()).hexdigest()
 
 
+def _is_alone(place: Path) -> bool:
+    """Whether it is a compressed network, which has no pictures beside it."""
+    return place.is_file() and is_compressed(place)
+
+
 def _are_drawn(place: Path) -> bool:
+    if _is_alone(place):
+        return True
     with np.load(_beside(place), allow_pickle=False) as kept:
         return "drawn" in kept and bool(kept["drawn"])
 

@@ -5,13 +5,13 @@ A precision is set by hand and stands in the manifest; nothing takes it over fro
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from alexnet_export.errors import PrecisionError
+from alexnet_export.loss import Loss
 from alexnet_export.parity import Answers
 from alexnet_repository.golden import cosines
 
@@ -21,29 +21,6 @@ MAX_TOP1_LOSS = 0.5
 MIN_COSINE = 0.99  # where the loss cannot be measured
 
 Labels = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A precision against fp32 on ``pictures`` that took no part in the calibration.
-
-    ``top1`` and ``top5``, shares of the pictures, are None where the pictures' classes are not
-    known.  ``top1_loss`` is in points of a hundred: what top-1 lost, or without known classes the
-    share of the pictures whose likeliest class is another than in fp32.
-    """
-
-    pictures: int
-    top1_fp32: float | None
-    top1: float | None
-    top5_fp32: float | None
-    top5: float | None
-    top1_agreement: float
-    top1_loss: float
-    features_cosine: float
-
-    def as_json(self) -> dict[str, Any]:
-        """For the manifest."""
-        return asdict(self)
 
 
 def require_device(precision: Precision, devices: tuple[str, ...]) -> None:

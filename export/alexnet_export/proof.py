@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alexnet_export.averaged import averaged
-from alexnet_export.checkpoint import Checkpoint
+from alexnet_export.calibration import Calibration
+from alexnet_export.checkpoint import Checkpoint, Compression
 from alexnet_export.graph import Graph, single_graph, tower_graphs
+from alexnet_export.loss import Loss
 from alexnet_export.parity import Answers, Images, Parity, compare, require, run
 from alexnet_export.pictures import (
     Pictures,
@@ -18,7 +20,7 @@ from alexnet_export.pictures import (
     pictures_digest,
     proof_views,
 )
-from alexnet_export.precision import Loss, Precision, measure, require_alike
+from alexnet_export.precision import Precision, measure, require_alike
 from alexnet_export.precision import require as require_loss
 
 Layout = Literal["towers", "single"]
@@ -65,15 +67,20 @@ def prove(checkpoint: Checkpoint, place: Path, asked: Asked) -> Proof:
     if asked.precision == "fp32":
         return Proof(whole, images, answers, parity)
     calibrated_on, measured = _pictures(checkpoint, place, asked)
-    parts, calibration = _reduced(checkpoint, whole, asked.precision, calibrated_on)
+    calibration = _calibration(checkpoint, whole, asked, calibrated_on)
+    parts = _reduced(checkpoint, whole, calibration)
     loss = None
     if measured is not None:
         loss = _loss(parts, whole, measured, asked)
+    elif known := _known(checkpoint, asked):
+        loss = known.loss
+        require_loss(loss, asked.precision, asked.max_top1_loss)
     else:
         reduced = run(parts["single"], images, f"{asked.precision}, drawn pictures")
         require_alike(reduced, answers["single"], asked.precision)
     answers, parity = _split(parts, images, asked.precision)
-    return Proof(parts, images, answers, parity, loss, calibration)
+    noted = calibration.as_json() if calibration else None
+    return Proof(parts, images, answers, parity, loss, noted)
 
 
 def prove_averaged(proofs: Sequence[tuple[Checkpoint, Proof]], precision: Precision) -> Proof:
@@ -105,20 +112,43 @@ def is_calibrated_alike(
     if loss is None:  # fp16 without a photo: as good as new until there are some
         return measured is None
     noted = (manifest.get("calibration") or {}).get("digest")
-    return loss["top1_loss"] <= asked.max_top1_loss and noted == (
-        None if calibrated_on is None else pictures_digest(calibrated_on)
-    )
+    wanted = None if calibrated_on is None else pictures_digest(calibrated_on)
+    if known := _known(checkpoint, asked):
+        wanted = known.calibration.digest
+    return bool(loss["top1_loss"] <= asked.max_top1_loss and noted == wanted)
 
 
 def _pictures(
     checkpoint: Checkpoint, place: Path, asked: Asked
 ) -> tuple[Images | None, Pictures | None]:
     """What int8 is calibrated on, and what a loss is measured on, if there is anything."""
+    if _known(checkpoint, asked):
+        return None, None
     side = checkpoint.dialect.image_side
     measured = measured_pictures(place, asked.pictures, checkpoint.classes, side)
     if asked.precision != "int8":
         return None, measured
     return calibration_pictures(asked.calibration, measured)
+
+
+def _known(checkpoint: Checkpoint, asked: Asked) -> Compression | None:
+    """What a compressed network says of itself in int8, where no photos are named."""
+    is_asked = asked.precision == "int8" and asked.pictures is None and asked.calibration is None
+    return checkpoint.compression if is_asked else None
+
+
+def _calibration(
+    checkpoint: Checkpoint, whole: Parts, asked: Asked, calibrated_on: Images | None
+) -> Calibration | None:
+    """The ranges of int8; None in fp16."""
+    if known := _known(checkpoint, asked):
+        return known.calibration
+    if calibrated_on is None:
+        return None
+    # Only this needs onnxruntime's tools; show, verify and rollback do without any of it.
+    from alexnet_export.quantization import calibrate  # noqa: PLC0415
+
+    return calibrate(whole["single"][0], checkpoint.dialect, calibrated_on)
 
 
 def _loss(parts: Parts, whole: Parts, measured: Pictures, asked: Asked) -> Loss:
@@ -129,22 +159,17 @@ def _loss(parts: Parts, whole: Parts, measured: Pictures, asked: Asked) -> Loss:
     return loss
 
 
-def _reduced(
-    checkpoint: Checkpoint, whole: Parts, precision: Precision, calibrated_on: Images | None
-) -> tuple[Parts, dict[str, Any] | None]:
-    """The graphs in fp16, or in int8 and then with what the manifest says of the calibration."""
-    if calibrated_on is None:
+def _reduced(checkpoint: Checkpoint, whole: Parts, calibration: Calibration | None) -> Parts:
+    """The graphs in int8, or without a calibration in fp16."""
+    if calibration is None:
         towers, single = tower_graphs(checkpoint, half=True), single_graph(checkpoint, half=True)
-        return {"towers": towers, "single": [single]}, None
-    # Only int8 needs onnxruntime's tools; show, verify and rollback do without any of it.
-    from alexnet_export.quantization import calibrate, quantized  # noqa: PLC0415
+        return {"towers": towers, "single": [single]}
+    from alexnet_export.quantization import quantized  # noqa: PLC0415
 
-    calibration = calibrate(whole["single"][0], checkpoint.dialect, calibrated_on)
-    parts: Parts = {
+    return {
         layout: [quantized(graph, checkpoint.dialect, calibration) for graph in graphs]
         for layout, graphs in whole.items()
     }
-    return parts, calibration.as_json()
 
 
 def _split(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from tqdm import tqdm
 
+from alexnet_export.calibration import PERCENTILE, Calibration, Range
 from alexnet_export.graph import IMAGES, Graph
 from alexnet_export.layers import Convolution, Dialect
 from alexnet_export.nodes import LOGITS
@@ -39,24 +40,7 @@ from alexnet_export.value_names import (
     spatial_denominator,
 )
 
-# Of the methods of ONNX Runtime this one came nearest to float32 on a network trained on photos:
-# docs/precision.md has the table.
-PERCENTILE = 99.999
 _BATCH = 8
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """``ranges``: the least and the largest value that is told apart, by the value's name."""
-
-    ranges: dict[str, tuple[np.float32, np.float32]]
-    pictures: int
-    digest: str
-
-    def as_json(self) -> dict[str, Any]:
-        """For the manifest."""
-        method = f"percentile {PERCENTILE}"
-        return {"pictures": self.pictures, "method": method, "digest": self.digest}
 
 
 def calibrate(single: Graph, dialect: Dialect, images: Images) -> Calibration:
@@ -125,14 +109,12 @@ class _Batch(CalibrationDataReader):  # type: ignore[misc]  # untyped
         return {IMAGES: self._left.pop()} if self._left else None
 
 
-def _ends(data: Any) -> tuple[np.float32, np.float32]:  # noqa: ANN401 (onnxruntime's TensorData)
+def _ends(data: Any) -> Range:  # noqa: ANN401 (onnxruntime's TensorData)
     low, high = data.range_value
     return np.float32(low), np.float32(high)
 
 
-def _tied(
-    ranges: dict[str, tuple[np.float32, np.float32]], dialect: Dialect
-) -> dict[str, tuple[np.float32, np.float32]]:
+def _tied(ranges: dict[str, Range], dialect: Dialect) -> dict[str, Range]:
     """A value that only passes another on gets its range: it is then rounded once, not twice.
 
     And so does what is computed of the other tower's layer: it is then rounded as it is there.

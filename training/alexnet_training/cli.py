@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
-from alexnet_training.commands import codes, digits, evaluate, fit, parity, report
+from alexnet_training.commands import codes, compress, digits, evaluate, fit, parity, report
 from alexnet_training.commands.flags import EPILOG
 from alexnet_training.errors import Interrupted, RecipeError, TrainingError
 from alexnet_training.memory import keep_memory
 
-_COMMANDS = (fit, evaluate, report, parity, codes, digits)
+_COMMANDS = (fit, evaluate, report, compress, parity, codes, digits)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ TrainingError
 ├── DeviceError              the device asked for is not there
 ├── RunMismatch              the run folder holds a run with another recipe, classes or photos
 ├── DivergedError            the loss is no longer a finite number
+├── BudgetError              no compressed file of so few bytes can be made
 └── Interrupted              stopped by Ctrl-C, the last whole checkpoint is kept
 """
 
@@ -82,6 +83,10 @@ class RunMismatch(TrainingError):
 
 class DivergedError(TrainingError):
     """The loss is no longer a finite number."""
+
+
+class BudgetError(TrainingError):
+    """No compressed file of so few bytes can be made of the network."""
 
 
 class Interrupted(TrainingError):

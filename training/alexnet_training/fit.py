@@ -70,7 +70,7 @@ def fit(order: Order, between: Callable[[], None] = lambda: None) -> dict[str, A
     table = {**recipe.table(), "photos": photos.sha256}
     if digest is not None:
         table["from"] = digest
-    run = Run(order.out, table, photos.classes)
+    run = Run(order.out, table, photos.classes, order.data)
     if run.is_complete():
         run.finish()  # a kill may have come before
         say(order.processes, f"{order.out} is complete already: nothing to do")

@@ -179,7 +179,7 @@ def load_tensors(network: TwoTowers, tensors: Tensors) -> None:
     Raises KeyError or RuntimeError where a tensor is missing or has another shape.
     """
     with torch.no_grad():
-        for name, layers in _owners(network).items():
+        for name, layers in owners(network).items():
             for kind in ("weight", "bias"):
                 rows = tensors[f"{name}.{kind}"].chunk(len(layers))
                 for layer, part in zip(layers, rows, strict=True):
@@ -192,7 +192,7 @@ def take_tensors(network: TwoTowers) -> Tensors:
     Batch normalization is folded into them: they answer as the network does at test.
     """
     taken: Tensors = {}
-    for name, layers in _owners(network).items():
+    for name, layers in owners(network).items():
         parts = [
             layer.folded()
             if isinstance(layer, Normalized)
@@ -210,8 +210,8 @@ def _surrounded(maps: Tensor, sides: Sides, value: float) -> Tensor:
     return functional.pad(maps, (left, right, top, bottom), value=value) if any(sides) else maps
 
 
-def _owners(network: TwoTowers) -> dict[str, list[nn.Module]]:
-    """Layer name -> the modules that hold its rows, tower by tower."""
+def owners(network: TwoTowers) -> dict[str, list[nn.Module]]:
+    """Layer name -> the modules that hold its rows, tower by tower; the classifier's is one."""
     owners = {
         name: [tower.get_submodule(name) for tower in network.towers]
         for name, _ in network.towers[0].named_children()

@@ -28,10 +28,16 @@ _PICTURES = 200  # for the parity check and the calibration at export
 
 
 class Run:
-    """The files of one run folder; ``recipe`` and ``classes`` are what is wanted of it now."""
+    """The files of one run folder; ``recipe`` and ``classes`` are what is wanted of it now.
 
-    def __init__(self, folder: Path, recipe: Mapping[str, Any], classes: Sequence[str]) -> None:
+    ``data``: where the photos are, noted for later commands and nothing that a run depends on.
+    """
+
+    def __init__(
+        self, folder: Path, recipe: Mapping[str, Any], classes: Sequence[str], data: Path
+    ) -> None:
         self.folder, self.recipe, self.classes = folder, dict(recipe), list(classes)
+        self.data = data
 
     @property
     def cache(self) -> Path:
@@ -73,7 +79,8 @@ class Run:
 
     def save_metrics(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``metrics.json`` and give what stands in it."""
-        whole = {**table, "recipe": self.recipe, "classes": self.classes}
+        noted = {"recipe": self.recipe, "classes": self.classes, "data": str(self.data.resolve())}
+        whole = {**table, **noted}
         content = json.dumps(whole, indent=1, sort_keys=True)
         write_whole(self.folder / METRICS_FILE, content.encode())
         return whole

@@ -27,10 +27,10 @@ _AXES = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]]) / np.sqrt([[3.0], [6.0], [
 _SPREADS = np.array([95.0, 20.0, 8.0])
 
 
-def drawn_pictures() -> npt.NDArray[np.uint8]:
-    """The same pictures every time, uint8 [64, 256, 256, 3]."""
+def drawn_pictures(count: int = COUNT) -> npt.NDArray[np.uint8]:
+    """The same pictures every time, uint8 [count, 256, 256, 3]."""
     random = np.random.default_rng(_SEED)
-    return np.stack([_drawn(random) for _ in range(COUNT)])
+    return np.stack([_drawn(random) for _ in range(count)])
 
 
 def write_drawn_pictures(folder: Path) -> None:
