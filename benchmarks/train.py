@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from alexnet_repository.memory import keep_memory
 from alexnet_training.device import choose_device, choose_precision
-from alexnet_training.memory import keep_memory
 from benchmarks.arguments import add_out, parser_of
 from benchmarks.result import RESULTS, heading, keep, measured_on
 from benchmarks.training.our_loop import made_a_second, material_of, our_step

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alexnet_export.commands import deploy, import_network, reload, rollback, show, verify
 from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
+from alexnet_repository.memory import keep_memory
 
 if TYPE_CHECKING:
     from alexnet_export.download import RemoteFile
@@ -40,6 +41,7 @@ def main(
     none is given): tests name their own.
     """
     options = _parser(published).parse_args(arguments)
+    keep_memory()
     try:
         code = int(options.run(options))
         sys.stdout.flush()

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
+from alexnet_repository.memory import keep_memory
 from alexnet_training.commands import codes, compress, digits, evaluate, fit, parity, report
 from alexnet_training.commands.flags import EPILOG
 from alexnet_training.errors import Interrupted, RecipeError, TrainingError
-from alexnet_training.memory import keep_memory
 
 _COMMANDS = (fit, evaluate, report, compress, parity, codes, digits)
 

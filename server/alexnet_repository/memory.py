@@ -1,4 +1,4 @@
-"""Keep the memory of one training step for the next."""
+"""Keep the memory of one step, of training or of an export, for the next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def keep_memory() -> None:
 
     A training step allocates and frees hundreds of megabytes.  glibc gives blocks of that size
     back to the system at once, and touching them anew costs a page fault each 4 KiB: measured, a
-    third of a step's processor time.  Other C libraries than glibc are left as they are.
+    third of a step's processor time, and half of a deploy's.  Other C libraries than glibc are
+    left as they are.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch at its first tensor
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
