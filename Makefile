@@ -19,17 +19,23 @@ DOWNLOADS  ?= data/downloads
 # What make triton allows: none, or explicit (models are loaded and unloaded on request).
 CONTROL    ?= none
 
+DEPLOYED := $(wildcard $(REPOSITORY)/alexnet/manifest.json)
 # Where there is no way to the internet; import says so with exit code 3.
-INSTEAD = $(if $(wildcard $(REPOSITORY)/alexnet/manifest.json),what is deployed,the starter model)
+INSTEAD  := $(if $(DEPLOYED),what is deployed,the starter model)
 
-RUN   := $(RUNS)/$(notdir $(abspath $(DATA)))
-BIN   := .venv/bin
-READY := .venv/ready
-PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+RUN     := $(RUNS)/$(notdir $(abspath $(DATA)))
+BIN     := .venv/bin
+# What serves and asks, without PyTorch; and everything, to train and to test.
+SERVING := .venv/serving
+READY   := .venv/ready
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
+	--no-build-isolation
+# What PyTorch is needed for: to train, and to read torchvision's file.
+TORCHED := $(if $(CHECKPOINT),,$(or $(DATA),$(MODEL:imagenet=),$(if $(DEPLOYED)$(MODEL),,starter)))
 
 .PHONY: serve starter triton test faults faults-client faults-deploys check bench bench-check setup clean
 
-serve: $(READY)
+serve: $(if $(TORCHED),$(READY),$(SERVING))
 ifneq ($(CHECKPOINT),)
 	$(BIN)/alexnet-export deploy "$(CHECKPOINT)" --repository "$(REPOSITORY)" \
 		$(if $(PICTURES),--pictures "$(PICTURES)")
@@ -106,13 +112,17 @@ bench-check: $(READY)
 
 setup: $(READY)
 
-$(READY): constraints.txt tests/requirements.txt $(wildcard */pyproject.toml)
+$(SERVING): constraints.txt $(wildcard */pyproject.toml)
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ": name another with PYTHON=")'
-	@echo "Setting up .venv (some minutes the first time: PyTorch is large)" >&2
+	@echo "Setting up .venv (half a minute the first time)" >&2
 	$(PYTHON) -m venv .venv
 	$(PIP) pip setuptools
-	$(PIP) --requirement tests/requirements.txt --no-build-isolation \
-		--editable "./server[serve]" --editable "./export[prove]" --editable ./training --editable ./client
+	$(PIP) --editable "./server[serve]" --editable "./export[prove]" --editable ./client
+	touch $(SERVING)
+
+$(READY): $(SERVING) tests/requirements.txt
+	@echo "Adding what trains and tests to .venv (some minutes the first time: PyTorch is large)" >&2
+	$(PIP) --requirement tests/requirements.txt --editable ./training
 	touch $(READY)
 
 clean:

@@ -16,6 +16,7 @@ examples:
   alexnet-train evaluate runs/starter data/digits --views 10 --page evaluation.html
   alexnet-train evaluate runs/one runs/other photos               their predictions averaged
   alexnet-train report runs/photos --data photos
+  alexnet-train compress runs/photos --max-bytes 8000000
   alexnet-train parity runs/starter --repository model_repository --triton localhost:8001
   alexnet-train codes exported --out codes.onnx --bits 512
 
