@@ -112,8 +112,8 @@ def _engine(deployed: Deployed) -> Iterator[Metric]:
     if isinstance(engine, TritonEngine):
         yield CounterMetricFamily(
             "alexnet_backend_outages",
-            "How often the connection to Triton was lost.",
-            value=engine.triton.outages,
+            "How often Triton was lost after it had answered.",
+            value=engine.triton.losses,
         )
 
 

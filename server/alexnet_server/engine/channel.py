@@ -49,20 +49,23 @@ _log = logging.getLogger(__name__)
 class Triton:
     """A Triton at ``target`` (``HOST:PORT``); safe to call from many threads.
 
-    ``outages`` counts how often it was lost: whoever reconnects may find another process there.
-    ``lost`` is set at each of them, for a thread that waits for something to do.
+    ``outages`` grows with every failure to reach it: whoever reconnects may find another process
+    there.  ``lost`` is set at each of them, for a thread that waits for something to do.
+    ``losses`` counts only the first after an answer: it is what an operator calls an outage.
     """
 
     def __init__(self, target: str, timeout_s: float) -> None:
         """Connect in the background: nothing need be there yet."""
         self.timeout_s = timeout_s
         self.outages = 0
+        self.losses = 0
         self.lost = threading.Event()
         self._target = f"dns:///{target}"  # "unix:1" would be a socket file
         self._breaker = Breaker()
         self._fair_s = _FAIR_SHARE * timeout_s
         self._said = ""
-        self._lock = threading.Lock()  # guards outages, _channel, _stub and _follow
+        self._has_answered = False
+        self._lock = threading.Lock()  # guards outages, losses, _channel, _stub and _follow
         self._connect()
 
     def infer(
@@ -88,7 +91,7 @@ class Triton:
         passed_on = None if traceparent is None else (("traceparent", traceparent),)
         try:
             answer = self._stub.ModelInfer(request, timeout=timeout_s, metadata=passed_on)
-            is_alive = True
+            is_alive = self._has_answered = True
             self._said = ""
         except grpc.RpcError as error:
             code = error.code()
@@ -145,6 +148,8 @@ class Triton:
     def _count_outage(self) -> None:
         with self._lock:
             self.outages += 1
+            self.losses += self._has_answered
+            self._has_answered = False
         self.lost.set()
 
 
