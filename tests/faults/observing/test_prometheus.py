@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes real servers: it evaluates every alarm and every panel on what they tell.
+"""A real Prometheus scrapes real servers: every alarm and panel is evaluated on what they tell.
 
 Debian's package prometheus has both programs. Without them these are skipped, and
 test_deployed_rules.py reads every expression with a parser of the same language.
@@ -57,8 +57,9 @@ def observed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             with running_prometheus(folders[2], targets) as prometheus:
                 for one in both:
                     assert one.main.post("/classify", content=jpeg(1)).status_code == 200
+                    assert one.main.post("/classify", content=b"").status_code == 422
                 # Twice scraped, or nothing has a rate.
-                counted = 'rate(alexnet_http_requests_total{route="/classify",status="200"}[1m])'
+                counted = 'rate(alexnet_http_requests_total{route="/classify",status="422"}[1m])'
                 wait_until(lambda: len(prometheus.asked(counted)) == 2)
                 fake.kill()
                 wait_until(lambda: lost.main.post("/classify", content=jpeg(2)).status_code == 503)

@@ -21,6 +21,7 @@ from tests.unit.kubernetes.rendered import (
     size,
 )
 
+PROMETHEUS = ROOT / "deploy" / "prometheus"
 NGINX = (ROOT / "deploy" / "nginx" / "alexnet.conf").read_text()
 GIB = 1024 * MIB
 
@@ -204,3 +205,24 @@ def test_both_fetch_the_same_repository() -> None:
     assert server == triton
     assert server["args"][-1] == str(place(server, "serving") / "model_repository")
     assert made.kind("ConfigMap")["deploy"]["data"].keys() == {"REPOSITORY"}
+
+
+@each_overlay
+def test_prometheus_finds_the_servers(overlay: str) -> None:
+    made = rendered(overlay)
+    config = yaml.safe_load((PROMETHEUS / "kubernetes.yml").read_text())
+    beside = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    (job,), (other,) = config["scrape_configs"], beside["scrape_configs"]
+    assert job["job_name"] == other["job_name"]  # the alarms select it
+    assert config["rule_files"] == beside["rule_files"]
+    (discovery,) = job["kubernetes_sd_configs"]
+    assert discovery == {"role": "pod", "namespaces": {"names": list(made.kind("Namespace"))}}
+    kept = {
+        rule["regex"]: rule["source_labels"]
+        for rule in job["relabel_configs"]
+        if rule.get("action") == "keep"
+    }
+    assert kept == {"metrics": ["__meta_kubernetes_pod_container_port_name"]}
+    assert [name for name in made.kind("Deployment") if "metrics" in ports(made.pod(name))] == [
+        "server"
+    ]
