@@ -7,6 +7,7 @@ import json
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -211,12 +212,47 @@ def test_other_bytes_at_the_beginning(content: bytes, tmp_path: Path) -> None:
             load_checkpoint(place)
 
 
-def test_a_stream_that_unpacks_to_more(checkpoint: Checkpoint) -> None:
-    """A megabyte of zeros in a few bytes, for four places: it is not unpacked."""
+def test_a_stream_that_unpacks_to_more() -> None:
+    """64 MiB of zeros in 64 KiB, for four places: they are not unpacked."""
     coder = zlib.compressobj(9, zlib.DEFLATED, -15)
-    bomb = coder.compress(bytes(2**20)) + coder.flush()
-    with pytest.raises(CheckpointError, match="does not hold the 4"):
-        decoded((4,), Streams(4, 0, np.ones(1, "<f4").tobytes(), b"", bomb))
+    bomb = coder.compress(bytes(2**26)) + coder.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError, match="does not hold the 4"):
+            decoded((4,), Streams(4, 0, np.ones(1, "<f4").tobytes(), b"", bomb))
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_stream_that_does_not_end_with_its_bytes() -> None:
+    given = coded(some_shared((100,), 1.0, 16))
+    more = replace(given, coded_indices=given.coded_indices + b"\0")
+    flushed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    open_end = flushed.compress(bytes(100)) + flushed.flush(zlib.Z_SYNC_FLUSH)
+    for streams in (more, replace(given, coded_indices=open_end)):
+        with pytest.raises(CheckpointError, match="does not hold the 100"):
+            decoded((100,), streams)
+
+
+def test_a_file_too_large_is_not_read(content: bytes, tmp_path: Path) -> None:
+    place = tmp_path / "network.alexnet"
+    with place.open("wb") as stream:
+        stream.write(content)
+        stream.truncate(256 * 2**20 + 1)
+    with pytest.raises(CheckpointError, match="268,435,456 are allowed"):
+        load_checkpoint(place)
+
+
+@pytest.mark.parametrize("ends", [[0.0, 1e999], [None, 1.0], [0.0], "ab", [1.0, "x"]])
+def test_ranges_that_are_none(content: bytes, tmp_path: Path, ends: object) -> None:
+    length = struct.unpack_from("<I", content, 12)[0]
+    description = json.loads(content[HEAD : HEAD + length])
+    description["int8"]["calibration"]["ranges"]["conv1_sums"] = ends
+    place = tmp_path / "network.alexnet"
+    place.write_bytes(described(content, description))
+    with pytest.raises(CheckpointError, match="does not describe"):
+        load_checkpoint(place)
 
 
 @pytest.mark.parametrize(
