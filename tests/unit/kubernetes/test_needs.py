@@ -11,6 +11,7 @@ import yaml
 
 from alexnet_server import variables
 from alexnet_server.settings import MIB, MILVUS_TOKEN, Limits, Settings
+from tests.unit.containers.written import instructions, tritons_command
 from tests.unit.kubernetes.rendered import (
     OVERLAYS,
     ROOT,
@@ -182,17 +183,15 @@ def test_the_servers_way_to_triton_and_milvus_is_open() -> None:
 def test_triton_is_started_as_compose_starts_it() -> None:
     made = rendered("overlays/two-gpus")
     triton, pod = made.container("triton", "triton"), made.pod("triton")
-    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["triton"]
-    composed = {
-        re.sub(r"\$\{TRITON_CLOSED:[^}]*\}", "$(CLOSED)", one) for one in service["command"]
-    }
+    image = dict(instructions("triton"))
+    composed = {re.sub(r"\$\{TRITON_CLOSED:[^}]*\}", "$(CLOSED)", one) for one in tritons_command()}
     own = "--exit-timeout-secs="
     (exit_timeout,) = [one for one in triton["command"] if one.startswith(own)]
     assert set(triton["command"]) == composed | {exit_timeout}
-    assert service["user"] == "{runAsUser}:{runAsGroup}".format(**pod["securityContext"])
+    assert image["USER"] == "{runAsUser}:{runAsGroup}".format(**pod["securityContext"])
     assert triton["resources"]["limits"]["nvidia.com/gpu"] == 2
     asked = triton["readinessProbe"]["exec"]["command"][-1]
-    assert asked in service["healthcheck"]["test"]
+    assert f'"{asked}"' in image["HEALTHCHECK"]
     assert triton["startupProbe"]["exec"] == triton["readinessProbe"]["exec"]
     waited_s = triton["lifecycle"]["preStop"]["sleep"]["seconds"]
     drained_s = int(exit_timeout.removeprefix(own))
