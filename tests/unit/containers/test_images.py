@@ -96,6 +96,12 @@ def test_an_image_takes_what_was_installed_for_it(stage: str, source: str) -> No
     ]
 
 
+@pytest.mark.parametrize("stage", ["server", "server-gpu", "train"])
+def test_onnxruntime_reports_nothing(stage: str) -> None:
+    set_here = " ".join(arguments for name, arguments in instructions(stage) if name == "ENV")
+    assert "ORT_DISABLE_TELEMETRY=1" in set_here.split()
+
+
 def test_cudas_wheels_are_pinned_for_both_gpu_images() -> None:
     """PyTorch asks for exact versions, ONNX Runtime for any of a range: one set serves both."""
     pinned = dict(
