@@ -33,6 +33,9 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --co
 # What PyTorch is needed for: to train, and to read torchvision's file.
 TORCHED := $(if $(CHECKPOINT),,$(or $(DATA),$(MODEL:imagenet=),$(if $(DEPLOYED)$(MODEL),,starter)))
 
+# Tests and benchmarks import ONNX Runtime too; it reports to its makers unless this is set.
+export ORT_DISABLE_TELEMETRY := 1
+
 .PHONY: serve starter triton test faults faults-client faults-deploys check bench bench-check setup clean
 
 serve: $(if $(TORCHED),$(READY),$(SERVING))

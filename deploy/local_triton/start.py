@@ -134,6 +134,7 @@ def environment(threads: int) -> dict[str, str]:
         # The Python inside the stub takes its packages from the first python3 on the path.
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         "ONNXRUNTIME_THREADS": str(threads),
+        "ORT_DISABLE_TELEMETRY": "1",  # its makers would hear of it (alexnet_repository.silence)
     }
 
 

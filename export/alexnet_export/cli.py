@@ -13,6 +13,7 @@ from alexnet_export.commands import deploy, import_network, reload, rollback, sh
 from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.memory import keep_memory
+from alexnet_repository.silence import keep_silent
 
 if TYPE_CHECKING:
     from alexnet_export.download import RemoteFile
@@ -42,6 +43,7 @@ def main(
     """
     options = _parser(published).parse_args(arguments)
     keep_memory()
+    keep_silent()
     try:
         code = int(options.run(options))
         sys.stdout.flush()

@@ -7,6 +7,7 @@ import os
 import sys
 
 from alexnet_repository.errors import RepositoryError
+from alexnet_repository.silence import keep_silent
 from alexnet_server import variables
 from alexnet_server.commands import maintain, move, reindex
 from alexnet_server.commands.flags import Verbs
@@ -41,6 +42,7 @@ Ctrl-C
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    keep_silent()
     try:
         if options.command == "serve":
             serve(variables.parse(options, os.environ))

@@ -31,7 +31,7 @@ def test_starter_model_is_good_and_says_what_it_knows(starter: Made) -> None:
     assert model["about"].startswith("The starter model: it knows the handwritten digits")
     assert model["classes"] == list("0123456789")
     assert model["metrics"]["n"] == 355
-    assert model["metrics"]["top1"] >= 0.97
+    assert model["metrics"]["top1"] >= 0.96
 
 
 def test_towers_and_single_agree_on_the_starter(starter: Made) -> None:

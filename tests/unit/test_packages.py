@@ -38,9 +38,16 @@ getattr(importlib.import_module(module), function)()
 
 def sources(folder: str) -> set[str]:
     """Every file of a distribution's import packages, as a wheel names it."""
-    files = (path for path in (ROOT / folder).glob("alexnet_*/**/*") if path.is_file())
+    packages = DECLARED[folder]["tool"]["setuptools"]["packages"]
+    files = (
+        path
+        for package in packages
+        if "." not in package
+        for path in (ROOT / folder / package).rglob("*")
+        if path.is_file()
+    )
     names = (path for path in files if not {"__pycache__", ".mypy_cache"} & set(path.parts))
-    return {path.relative_to(ROOT / folder).as_posix() for path in names if path.suffix != ".pyc"}
+    return {path.relative_to(ROOT / folder).as_posix() for path in names}
 
 
 @pytest.fixture(scope="module")

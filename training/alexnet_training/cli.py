@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.memory import keep_memory
+from alexnet_repository.silence import keep_silent
 from alexnet_training.commands import codes, compress, digits, evaluate, fit, parity, report
 from alexnet_training.commands.flags import EPILOG
 from alexnet_training.errors import Interrupted, RecipeError, TrainingError
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
     keep_memory()
+    keep_silent()
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
