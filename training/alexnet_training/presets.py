@@ -29,8 +29,8 @@ PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
             learning_rate=1e-3,
             schedule="cosine",
             warm_up=0.1,
-            # Forgets the first weights in some ten epochs; a twentieth keeps them to the end, and their
-            # noise with them (docs/training.md).
+            # The first weights are noise: at this rate they are forgotten in some ten epochs, at
+            # a sixtieth of it they are still there at the end (docs/training.md).
             weight_decay=3.0,
             clip=5.0,
             initialization="he",
