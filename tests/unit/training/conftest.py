@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from alexnet_export.dialects import DIALECTS
+from alexnet_training.cli import main
 from tests.random_checkpoint import NARROW
 
 
@@ -25,6 +26,16 @@ def write_class(folder, colour, count, seed=0):
 @pytest.fixture
 def photos(tmp_path):
     return two_classes(tmp_path / "photos")
+
+
+def trained_run(root, *flags):
+    """``root`` with a narrow network's run, and the photos that it learned from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DIALECTS, NARROW.name, NARROW)
+        photos = two_classes(root / "photos")
+        words = ["fit", str(photos), "--out", str(root / "run"), "--batch-size=8", *flags]
+        assert main([*words, f"--dialect={NARROW.name}", "--precision=fp32", "--device=cpu"]) == 0
+    return root
 
 
 def two_classes(data):

@@ -23,7 +23,7 @@ from alexnet_training.evaluation import Lens
 from alexnet_training.pruning import densities, density_at, masks
 from alexnet_training.sharing import Together
 from tests.random_checkpoint import NARROW
-from tests.unit.training.conftest import two_classes
+from tests.unit.training.conftest import trained_run, two_classes
 
 RANDOM = np.random.default_rng(5)
 CPU = torch.device("cpu")
@@ -120,15 +120,7 @@ def test_shared_weights_get_the_gradient_of_their_value(density):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A narrow network's run, and the photos that it learned from."""
-    root = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DIALECTS, NARROW.name, NARROW)
-        photos = two_classes(root / "photos")
-        words = ["fit", str(photos), "--out", str(root / "run"), "--epochs=4", "--batch-size=8"]
-        flags = [f"--dialect={NARROW.name}", "--precision=fp32", "--device=cpu", "--no-report"]
-        assert main([*words, *flags]) == 0
-    return root
+    return trained_run(tmp_path_factory.mktemp("trained"), "--epochs=4", "--no-report")
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet_export.dialects import DIALECTS
 from alexnet_training.cli import main
 from alexnet_training.figures.curves import drops
 from alexnet_training.figures.neighbours import nearest
 from alexnet_training.figures.sheet import spread
 from tests.random_checkpoint import NARROW, write_random_checkpoint
-from tests.unit.training.conftest import two_classes
+from tests.unit.training.conftest import trained_run
 
 FIGURES = ("bars", "calibration", "confusion", "curves", "kernels", "neighbours")
 
@@ -40,15 +39,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A narrow network's run, and the photos that it learned from."""
-    root = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(DIALECTS, NARROW.name, NARROW)
-        photos = two_classes(root / "photos")
-        words = ["fit", str(photos), "--out", str(root / "run"), "--epochs=2", "--batch-size=8"]
-        flags = [f"--dialect={NARROW.name}", "--precision=fp32", "--device=cpu"]
-        assert main([*words, *flags]) == 0
-    return root
+    return trained_run(tmp_path_factory.mktemp("trained"), "--epochs=2")
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
         help="the file; beside it FILE.json and FILE.png have every step (RUN/compressed.alexnet)",
     )
     parser.add_argument("--epochs", type=int, default=8, help="to learn in (8)")
-    parser.add_argument("--learning-rate", type=float, default=5e-5, help="the highest (5e-5)")
+    parser.add_argument("--learning-rate", type=float, default=1e-4, help="the highest (1e-4)")
     parser.add_argument("--seed", type=int, default=0, help="(0)")
     parser.add_argument(
         "--cache", type=Path, metavar="FOLDER", help="keep decoded photos here, for other runs too"
