@@ -52,6 +52,7 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
         dropout=0.0,
         update="paper",
         learning_rate=0.01,
+        weight_decay=0.05,  # a run of few steps has nothing to forget
         precision="fp32",
     )
     return Order(tmp_path / "photos", tmp_path / "cpu", recipe, (CPU,), is_drawn=False)

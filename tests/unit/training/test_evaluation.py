@@ -42,6 +42,7 @@ def trained(narrow, photos, tmp_path):
         epochs=6,
         batch_size=5,
         learning_rate=5e-3,
+        weight_decay=0.05,  # a run of few steps has nothing to forget
         precision="fp32",
     )
     metrics = fit(Order(photos, tmp_path / "run", recipe, (CPU,), is_drawn=False))
