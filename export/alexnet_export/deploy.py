@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from alexnet_export.model_config import (
     part_config,
 )
 from alexnet_export.parity import Answers, Images
-from alexnet_export.precision import MAX_TOP1_LOSS, Precision, require_device
+from alexnet_export.precision import MAX_TOP1_LOSS, Precision, best_precision, require_device
 from alexnet_export.proof import (
     Asked,
     Layout,
@@ -51,7 +51,8 @@ class Deployment:
 
     ``keep`` former roots stay beside the repository, to roll back to.  int8 is calibrated on the
     pictures in the folder ``calibration``, or on half of those it is proven on, and measured on
-    the others; fp16 and int8 may lose ``max_top1_loss`` points of top-1.
+    the others; fp16 and int8 may lose ``max_top1_loss`` points of top-1.  Without a ``precision``
+    it is the best for the devices (precision.py).
     """
 
     repository: Path
@@ -59,14 +60,14 @@ class Deployment:
     devices: tuple[str, ...] = ("cpu",)
     pictures: Path | None = None
     keep: int = 2
-    precision: Precision = "fp32"
+    precision: Precision | None = None
     calibration: Path | None = None
     max_top1_loss: float = MAX_TOP1_LOSS
 
-    @property
-    def asked(self) -> Asked:
-        """How to prove it."""
-        return Asked(self.precision, self.pictures, self.calibration, self.max_top1_loss)
+    def asked(self, checkpoints: Sequence[Checkpoint]) -> Asked:
+        """How to prove ``checkpoints``."""
+        precision = self.precision or best_precision(checkpoints, self.devices, self.max_top1_loss)
+        return Asked(precision, self.pictures, self.calibration, self.max_top1_loss)
 
 
 def deploy(
@@ -83,7 +84,9 @@ def deploy(
     checkpoint, digest = members[0][0], digest_of([each for _, each in members])
     for device in wanted.devices:
         instance_group(device)
-    require_device(wanted.precision, wanted.devices)
+    asked = wanted.asked([each for each, _ in members])
+    wanted = replace(wanted, precision=asked.precision)
+    require_device(asked.precision, wanted.devices)
     repository = wanted.repository.resolve()  # a link stays a link to what is exchanged
     with locked(repository):
         current = _current(repository)
@@ -91,7 +94,7 @@ def deploy(
             current
             and _is_same(current, digest, wanted)
             and all(
-                is_calibrated_alike(current, each, where, wanted.asked)
+                is_calibrated_alike(current, each, where, asked)
                 for where, (each, _) in zip(places, members, strict=True)
             )
             and is_intact(repository, current)
@@ -100,10 +103,10 @@ def deploy(
             return current, False
         proof = prove_averaged(
             [
-                (each, prove(each, where, wanted.asked))
+                (each, prove(each, where, asked))
                 for where, (each, _) in zip(places, members, strict=True)
             ],
-            wanted.precision,
+            asked.precision,
         )
         parts = proof.parts[wanted.layout]
         number, former = next_version(repository), version_of(repository)

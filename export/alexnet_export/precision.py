@@ -1,15 +1,18 @@
 """The precision of the deployed graphs: which there are, where each runs, and what it costs.
 
-A precision is set by hand and stands in the manifest; nothing takes it over from a processor.
+A precision is set by hand, or follows from the checkpoint and the devices; it stands in the
+manifest, and nothing takes it over from a processor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from alexnet_export.checkpoint import Checkpoint
 from alexnet_export.errors import PrecisionError
 from alexnet_export.loss import Loss
 from alexnet_export.parity import Answers
@@ -32,6 +35,15 @@ def require_device(precision: Precision, devices: tuple[str, ...]) -> None:
             f"int8 runs on cpu, not on {', '.join(odd)}: ONNX Runtime has no int8 convolutions for "
             "CUDA and would be slower than fp32; take --precision fp16, or --devices cpu"
         )
+
+
+def best_precision(
+    checkpoints: Sequence[Checkpoint], devices: tuple[str, ...], max_top1_loss: float
+) -> Precision:
+    """int8 on CPUs where every checkpoint knows its ranges and loses no more by them, else fp32."""
+    known = [checkpoint.compression for checkpoint in checkpoints]
+    is_as_good = all(each and each.loss.top1_loss <= max_top1_loss for each in known)
+    return "int8" if is_as_good and set(devices) == {"cpu"} else "fp32"
 
 
 def measure(given: Answers, fp32: Answers, labels: Labels | None) -> Loss:

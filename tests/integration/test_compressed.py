@@ -70,6 +70,22 @@ def test_it_is_deployed_in_int8_without_a_photo(deployed: Deployed, compressed: 
     assert again["model"]["version"] == manifest["model"]["version"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        (("--max-top1-loss", "100"), "int8"),
+        (("--max-top1-loss", "100", "--devices", "cuda:0"), "fp32"),
+        (("--max-top1-loss", "100", "--precision", "fp32"), "fp32"),
+        (("--max-top1-loss", "0"), "fp32"),
+    ],
+)
+def test_unasked_it_takes_the_best_precision_for_the_device(
+    deployed: Deployed, flags: tuple[str, ...], precision: str
+) -> None:
+    """int8 where the file holds its ranges, its loss is allowed, and a CPU runs it."""
+    assert deployed(*flags)["precision"] == precision
+
+
 def test_its_int8_graph_is_that_of_its_ranges(
     deployed: Deployed, compressed: Path, tmp_path: Path
 ) -> None:

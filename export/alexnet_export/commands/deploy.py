@@ -41,8 +41,8 @@ def add(commands: Any) -> None:  # noqa: ANN401 (argparse does not name the type
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default="fp32",
-        help="fp16 for GPUs, int8 for cpu; their loss against fp32 is measured",
+        help="fp16 for GPUs, int8 for cpu; their loss against fp32 is measured (int8 on cpu where "
+        "the checkpoint holds what it needs, else fp32)",
     )
     parser.add_argument(
         "--calibration",
