@@ -31,7 +31,7 @@ def answers_of(
     for other in checkpoints[1:]:
         if other.classes != first.classes:
             raise UnlikeNetworks(
-                "networks are averaged over the same classes in the same order: the first has "
+                "several networks need the same classes in the same order: the first has "
                 f"{len(first.classes)}, {', '.join(first.classes[:5])}, ..., another "
                 f"{len(other.classes)}, {', '.join(other.classes[:5])}, ..."
             )

@@ -10,11 +10,20 @@ from alexnet_export.errors import ExportError
 from alexnet_repository.errors import RepositoryError
 from alexnet_repository.memory import keep_memory
 from alexnet_repository.silence import keep_silent
-from alexnet_training.commands import codes, compress, digits, evaluate, fit, parity, report
+from alexnet_training.commands import (
+    codes,
+    compare,
+    compress,
+    digits,
+    evaluate,
+    fit,
+    parity,
+    report,
+)
 from alexnet_training.commands.flags import EPILOG
 from alexnet_training.errors import Interrupted, RecipeError, TrainingError
 
-_COMMANDS = (fit, evaluate, report, compress, parity, codes, digits)
+_COMMANDS = (fit, evaluate, compare, report, compress, parity, codes, digits)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

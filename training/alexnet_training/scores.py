@@ -70,19 +70,26 @@ def scores(
     classes: tuple[str, ...],
 ) -> Scores:
     """Score ``answers`` to ``n`` photos, called ``names``, against class numbers [n]."""
-    probabilities = answers.probabilities
-    # Among equals the lower class number is first.
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP].tolist()
-    given = [
-        Answer(name, classes[label], tuple(_prediction(row, each, classes) for each in ranked))
-        for name, label, row, ranked in zip(names, labels, probabilities, best, strict=True)
-    ]
     of_classes = [classes[label] for label in labels]
     return Scores(
-        Evaluation.of(given),
-        calibration(probabilities, labels),
+        Evaluation.of(photo_answers(answers, labels, names, classes)),
+        calibration(answers.probabilities, labels),
         retrieval(answers.features, of_classes, _KS),
     )
+
+
+def photo_answers(
+    answers: Answers,
+    labels: npt.NDArray[np.int64],
+    names: Sequence[str],
+    classes: tuple[str, ...],
+) -> list[Answer]:
+    """The likeliest classes of each photo; among equals the lower class number is first."""
+    best = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :TOP].tolist()
+    return [
+        Answer(name, classes[label], tuple(_prediction(row, each, classes) for each in ranked))
+        for name, label, row, ranked in zip(names, labels, answers.probabilities, best, strict=True)
+    ]
 
 
 def _prediction(

@@ -15,6 +15,7 @@ examples:
   alexnet-train fit photos --from runs/imagenet --out runs/mine      a new fc8, all else kept
   alexnet-train evaluate runs/starter data/digits --views 10 --page evaluation.html
   alexnet-train evaluate runs/one runs/other photos               their predictions averaged
+  alexnet-train compare runs/photos runs/photos/compressed.alexnet photos
   alexnet-train report runs/photos --data photos
   alexnet-train compress runs/photos --max-bytes 8000000
   alexnet-train parity runs/starter --repository model_repository --triton localhost:8001
