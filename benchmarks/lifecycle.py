@@ -98,7 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser = parser_of(__doc__, "exit codes: 0 all as it must be, 1 not, 2 wrong arguments")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photos")
     parser.add_argument("--first", type=Path, default=Path("runs/clothing"), help="run folder")
-    parser.add_argument("--second", type=Path, default=Path("runs/starter"), help="run folder")
+    parser.add_argument("--second", type=Path, default=Path("runs/digits"), help="run folder")
     parser.add_argument("--deleted", default="shoes", help="label that is deleted (shoes)")
     add_out(parser, _RESULTS)
     return parser.parse_args()

@@ -43,7 +43,7 @@ PRESETS: Mapping[str, Recipe] = types.MappingProxyType(
             scale=1 / 58,  # about 1 / standard deviation of photos' pixels: He's weights expect it
         ),
         # Digits of one pen colour: a mirrored 2 is no digit, and grey has no colour to vary.
-        "starter": Recipe(
+        "digits": Recipe(
             epochs=1,
             batch_size=24,
             update="adamw",

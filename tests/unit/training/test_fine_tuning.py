@@ -209,7 +209,7 @@ def test_what_is_learned_is_said_in_words(start) -> None:
 
 
 def test_recipes_without_fine_tuning_are_written_as_before() -> None:
-    for name in ("paper", "modern", "starter"):
+    for name in ("paper", "modern", "digits"):
         assert {"learn_last", "below_rate"}.isdisjoint(PRESETS[name].table())
     assert PRESETS["finetune"].table()["learn_last"] == 1
     assert {CAFFE.layer_names, TORCHVISION.layer_names} == {LAYERS}

@@ -28,10 +28,10 @@ def test_the_paper_preset_is_section_5():
     assert (paper.crops, paper.mirror, paper.colour_noise, paper.scale) == (True, True, 0.1, 1)
 
 
-def test_modern_is_the_default_and_starter_spares_digits():
+def test_modern_is_the_default_and_the_digits_preset_spares_digits():
     assert parse() == PRESETS["modern"]
-    starter = parse("--preset", "starter")
-    assert (starter.mirror, starter.colour_noise) == (False, 0)
+    digits = parse("--preset", "digits")
+    assert (digits.mirror, digits.colour_noise) == (False, 0)
 
 
 @pytest.mark.parametrize("key", dataclasses.fields(Recipe), ids=lambda key: key.name)

@@ -10,15 +10,15 @@ Commands = Any  # argparse has no public name for it: what add_subparsers return
 EPILOG = """\
 examples:
   alexnet-train digits data/digits
-  alexnet-train fit data/digits --out runs/starter --preset starter
+  alexnet-train fit data/digits --out runs/digits --preset digits
   alexnet-train fit photos --out runs/photos --epochs 60 --batch-size 128
   alexnet-train fit photos --from runs/imagenet --out runs/mine      a new fc8, all else kept
-  alexnet-train evaluate runs/starter data/digits --views 10 --page evaluation.html
+  alexnet-train evaluate runs/digits data/digits --views 10 --page evaluation.html
   alexnet-train evaluate runs/one runs/other photos               their predictions averaged
   alexnet-train compare runs/photos runs/photos/compressed.alexnet photos
   alexnet-train report runs/photos --data photos
   alexnet-train compress runs/photos --max-bytes 8000000
-  alexnet-train parity runs/starter --repository model_repository --triton localhost:8001
+  alexnet-train parity runs/photos --repository model_repository --triton localhost:8001
   alexnet-train codes exported --out codes.onnx --bits 512
 
 The same fit command again resumes an interrupted run.  Results go to stdout, messages to stderr.
