@@ -55,8 +55,9 @@ class Comparison:
         """The figures in lines, and a row for each disagreement; what is right is bold."""
         same, (first, second) = self.n - len(self.disagreements), self.right
         yield f"{self.n} photos, {same} with the same likeliest class ({self.agreement:.1%})."
-        yield f"Right: the first {first} ({first / self.n:.2%}), the second {second}"
-        yield f"({second / self.n:.2%}). Mean cosine of the features: {self.features_cosine:.4f}."
+        shares = (f"the first {first} ({first / self.n:.2%})", f"{second} ({second / self.n:.2%})")
+        yield f"Right: {shares[0]}, the second {shares[1]}."
+        yield f"Mean cosine of the features: {self.features_cosine:.4f}."
         if self.disagreements:
             yield ""
             yield "| photo | its class | the first says | | the second says | |"

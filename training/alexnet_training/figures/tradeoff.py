@@ -14,7 +14,7 @@ _MEGABYTE = 1e6
 
 
 def tradeoff(steps: Sequence[Step], max_bytes: int) -> Figure:
-    """``steps``: the original first; a point each, numbered by its epoch."""
+    """``steps``: the original first; a point each, the ends of the way named."""
     figure = sheet(9, 4.2)
     left, right = figure.subplots(1, 2)
     at = [step.bytes / _MEGABYTE for step in steps]
@@ -35,12 +35,12 @@ def tradeoff(steps: Sequence[Step], max_bytes: int) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.axvline(max_bytes / _MEGABYTE, color=GREY, linestyle="--", linewidth=1, label="wanted")
         axes.grid(visible=True, alpha=0.3)
-        axes.legend(loc="lower left")
-    for step, x in zip(steps, at, strict=True):
+        axes.legend(loc="best")
+    for step in (steps[0], steps[1], steps[-1]):  # in between they lie too close
         left.annotate(
-            "original" if not step.epoch else str(step.epoch),
-            (x, step.top1),
-            xytext=(0, 5),
+            f"epoch {step.epoch}" if step.epoch else "original",
+            (step.bytes / _MEGABYTE, step.top1),
+            xytext=(0, -14 if step is steps[-1] else 5),
             textcoords="offset points",
             ha="center",
             fontsize="small",
