@@ -32,12 +32,13 @@ from alexnet_training.material import Material, gather
 class Order:
     """What one ``compress`` was asked for.
 
-    ``data``: None for the run's own; ``out``: None for a file in the run.
+    ``data`` and ``about``: None for the run's own; ``out``: None for a file in the run.
     """
 
     run_folder: Path
     data: Path | None
     out: Path | None
+    about: str | None
     max_bytes: int
     epochs: int
     learning_rate: float
@@ -56,6 +57,7 @@ def compress_run(order: Order, between: Callable[[], None] = lambda: None) -> di
         RECIPE, epochs=order.epochs, learning_rate=order.learning_rate, seed=order.seed
     )
     original, digest = load_checkpoint(order.run_folder)
+    original = replace(original, about=order.about or original.about)
     data = order.data or _data_of(order.run_folder)
     out = order.out or weights_path(order.run_folder).with_name(f"compressed{SUFFIX}")
     with _material(order, data, original, between) as material:

@@ -170,8 +170,12 @@ def test_a_run_becomes_one_small_file(run, trained, tmp_path, capsys):
     assert line["mean_average_precision"]["l2"] == pytest.approx(told["map_l2"])
 
     again = tmp_path / "again.alexnet"
-    assert compressed(run, f"--max-bytes={budget}", f"--out={again}") == 0
-    assert again.read_bytes() == content
+    about = ("--about", "Bricks and the sky.")
+    assert compressed(run, f"--max-bytes={budget}", f"--out={again}", *about) == 0
+    other, _ = load_checkpoint(again)
+    assert other.about == "Bricks and the sky." != found.about
+    for name, tensor in found.tensors.items():
+        np.testing.assert_array_equal(other.tensors[name], tensor)
 
 
 @pytest.fixture

@@ -38,6 +38,9 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="the file; beside it FILE.json and FILE.png have every step (RUN/compressed.alexnet)",
     )
+    parser.add_argument(
+        "--about", metavar="TEXT", help="one sentence on what the model knows (that of the run)"
+    )
     parser.add_argument("--epochs", type=int, default=8, help="to learn in (8)")
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="the highest (1e-4)")
     parser.add_argument("--seed", type=int, default=0, help="(0)")
@@ -58,6 +61,7 @@ def _run(options: argparse.Namespace) -> None:
             run_folder=options.run_folder,
             data=options.data,
             out=options.out,
+            about=options.about,
             max_bytes=options.max_bytes,
             epochs=options.epochs,
             learning_rate=options.learning_rate,
