@@ -42,6 +42,7 @@ OPEN = frozenset(
     {
         ("GET", "/"),
         ("GET", "/page/<name>"),
+        ("GET", "/page/samples/<name>"),
         ("GET", "/docs"),
         ("GET", "/docs/<name>"),
         ("GET", "/openapi.json"),

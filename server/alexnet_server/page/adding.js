@@ -10,12 +10,22 @@ let pictures = []; // chosen, and not begun
 
 /** Show what of `files` can be added; a person then begins, so that none is stored by accident. */
 export function offer(files) {
-  if (progress.isRunning()) {
-    const wait = "Others are being added: wait for their end or press Stop, then choose these.";
-    part("adding-outcome").replaceChildren(element("p", wait));
-    return;
-  }
-  const chosen = picturesOf(files);
+  if (!isBusy()) present(picturesOf(files));
+}
+
+/** The same for pictures that have their labels, each `{file, path, label}`. */
+export function offerLabelled(labelled) {
+  if (!isBusy()) present({ pictures: labelled, leftOut: [], common: "" });
+}
+
+function isBusy() {
+  if (!progress.isRunning()) return false;
+  const wait = "Others are being added: wait for their end or press Stop, then choose these.";
+  part("adding-outcome").replaceChildren(element("p", wait));
+  return true;
+}
+
+function present(chosen) {
   pictures = chosen.pictures;
   progress.clearOutcome();
   const count = counted(pictures.length, "picture");

@@ -3,6 +3,7 @@
 import { showCard } from "./card.js";
 import { counted, element, percent } from "./element.js";
 import { suggest } from "./filter.js";
+import * as samples from "./samples.js";
 import { ask } from "./server.js";
 import { placeOf } from "./steps.js";
 
@@ -34,7 +35,9 @@ export async function showModel() {
   isUsable = !index.error;
   steps = model.steps;
   part("about").textContent = about;
-  part("starter").hidden = !about.startsWith("The starter model");
+  const isStarter = about.startsWith("The starter model");
+  part("starter").hidden = !isStarter;
+  samples.show(isStarter, isUsable);
   const isMeasured = typeof metrics.top1 === "number";
   part("top1").textContent = isMeasured ? percent(metrics.top1) : "";
   part("top1").parentElement.hidden = !isMeasured;

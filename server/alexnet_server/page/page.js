@@ -11,6 +11,7 @@ import { clearNeighbors, emptyNeighbors, searchFor, showSimilar } from "./neighb
 import * as picture from "./picture.js";
 import { clearPredictions, showPredictions } from "./predictions.js";
 import { readable } from "./readable.js";
+import * as samples from "./samples.js";
 import { ask, Refusal } from "./server.js";
 import { thumbnail } from "./thumbnail.js";
 import { clearTowers, showTowers } from "./towers.js";
@@ -72,6 +73,24 @@ function choose(files) {
   // Going back leads to the stored picture that was on show before.
   if (location.hash) history.pushState(null, "", addressOf(null, ""));
   follow();
+}
+
+function chooseSample(button) {
+  work(async (signal) => {
+    const file = await samples.fileOf(button, signal);
+    signal.throwIfAborted();
+    choose([file]);
+  });
+}
+
+// Beside whatever is asked of the picture on show.
+async function offerSamples() {
+  clearError();
+  try {
+    adding.offerLabelled(await samples.all());
+  } catch (error) {
+    showError(error, offerSamples);
+  }
 }
 
 // Back where the page began.
@@ -155,6 +174,7 @@ adding.listen(() => {
 card.listen();
 key.listen();
 picture.listen();
+samples.listen(chooseSample, offerSamples);
 camera.listen(choose);
 listen();
 start();

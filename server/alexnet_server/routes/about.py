@@ -60,6 +60,10 @@ def blueprint(served: Served) -> Blueprint:
     def page_file(name: str) -> ResponseReturnValue:
         return files.beside_page(_PAGE, name)
 
+    @routes.get("/page/samples/<name>")
+    def sample(name: str) -> ResponseReturnValue:
+        return files.beside_page(_PAGE / "samples", name)
+
     docs.register(routes)
     return routes
 

@@ -9,7 +9,7 @@ from werkzeug.exceptions import NotFound
 
 from alexnet_server.errors import BadRequest
 
-_SUFFIXES = (".css", ".js", ".svg")
+_SUFFIXES = (".css", ".js", ".svg", ".jpg")
 # A page loads nothing from elsewhere and runs no script but its own files.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -25,7 +25,7 @@ def page(folder: Path) -> Response:
 
 
 def beside_page(folder: Path, name: str) -> Response:
-    """A style, script or drawing that lies right in ``folder``.  Raises NotFound on any other."""
+    """A style, script or picture that lies right in ``folder``.  Raises NotFound on any other."""
     if not name.endswith(_SUFFIXES):
         raise NotFound
     return _send(folder, name)

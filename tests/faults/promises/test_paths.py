@@ -36,6 +36,7 @@ PLACES = (
     ("GET", "/images/{}/similar"),
     ("DELETE", "/images/{}"),
     ("GET", "/page/{}"),
+    ("GET", "/page/samples/{}"),
     ("GET", "/{}"),
 )
 CHANGES = ("open", "os.remove", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.truncate")
