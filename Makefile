@@ -5,7 +5,6 @@ PORT       ?= 8080
 REPOSITORY ?= model_repository
 RUNS       ?= runs
 INDEX      ?= data/index.sqlite
-DIGITS     ?= data/digits
 # What to serve: DATA=a folder of class folders to train on (FIT="--epochs 5" changes the recipe),
 # or CHECKPOINT=a run folder (PICTURES=photos to prove it on, if it has none beside it); with
 # neither, what is deployed, or else the starter model.  MODEL=imagenet (Caffe's two towers) or
@@ -31,7 +30,7 @@ READY   := .venv/ready
 PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
 	--no-build-isolation
 # What PyTorch is needed for: to train, and to read torchvision's file.
-TORCHED := $(if $(CHECKPOINT),,$(or $(DATA),$(MODEL:imagenet=),$(if $(DEPLOYED)$(MODEL),,starter)))
+TORCHED := $(if $(CHECKPOINT),,$(or $(DATA),$(MODEL:imagenet=)))
 
 # Tests and benchmarks import ONNX Runtime too; it reports to its makers unless this is set.
 export ORT_DISABLE_TELEMETRY := 1
@@ -59,13 +58,10 @@ else
 endif
 	$(BIN)/alexnet-server serve --repository "$(REPOSITORY)" --port $(PORT) --index "sqlite:///$(INDEX)"
 
-starter: $(READY)
-	@echo "No model is deployed yet: training the starter model on handwritten digits (a minute or two)." >&2
-	@echo "It knows the digits 0 to 9 and nothing else. Your own: make serve DATA=path/to/folders" >&2
-	$(BIN)/alexnet-train digits "$(DIGITS)"
-	$(BIN)/alexnet-train fit "$(DIGITS)" --out "$(RUNS)/starter" --preset starter \
-		--about "The starter model: it knows the handwritten digits 0 to 9 and nothing else."
-	$(BIN)/alexnet-export deploy "$(RUNS)/starter" --repository "$(REPOSITORY)"
+starter: $(SERVING)
+	@echo "No model is deployed yet: deploying the starter model." >&2
+	@echo "It knows ten kinds of clothing and nothing else. Your own: make serve DATA=path/to/folders" >&2
+	$(BIN)/alexnet-export deploy starter/clothing.alexnet --repository "$(REPOSITORY)"
 
 # A real Triton on what is deployed (with CPU placement), on this machine's ports 8000 to 8002.
 # CONTROL=explicit lets `alexnet-export reload --triton localhost:8001` bring it to a new deploy.

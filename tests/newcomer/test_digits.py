@@ -1,0 +1,71 @@
+"""The digits, as the README trains them: the whole network from photos to answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.newcomer.make_serve import ROOT, Made, make_serve
+from tests.running_server import command
+
+LINES = re.search(
+    r"\n(\S+alexnet-train digits \S+)\n(make serve DATA=.+)\n```",
+    (ROOT / "README.md").read_text(),
+)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    assert LINES, "the README does not train the digits"
+    folder = tmp_path_factory.mktemp("digits")
+    written = str(folder / "digits")
+    draw = [word.replace("data/digits", written) for word in shlex.split(LINES[1])]
+    subprocess.run([command("alexnet-train"), *draw[1:]], check=True)
+    serve = [word.replace("data/digits", written) for word in shlex.split(LINES[2])]
+    assert serve[:2] == ["make", "serve"]
+    yield from make_serve(folder, *serve[2:])
+
+
+def test_held_out_digits_are_right(digits: Made) -> None:
+    model = httpx.get(f"{digits.url}/model").json()
+    assert model["classes"] == list("0123456789")
+    assert model["metrics"]["n"] == 355
+    assert model["metrics"]["top1"] >= 0.96
+
+
+def test_towers_and_single_agree(digits: Made) -> None:
+    manifest = json.loads((digits.folder / "repository/alexnet/manifest.json").read_text())
+    assert manifest["parity"]["pictures"] == 200
+    assert manifest["parity"]["features_difference"] <= 1e-5
+    assert manifest["parity"]["top5_agreement"] == 1
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_they_are_told_apart(digits: Made, digit: int) -> None:
+    pictures = sorted((digits.folder / f"digits/validation/{digit}").iterdir())[:10]
+    files = [("image", (path.name, path.read_bytes())) for path in pictures]
+    results = httpx.post(f"{digits.url}/classify", files=files).json()["results"]
+    right = [one["predictions"][0]["label"] == str(digit) for one in results]
+    assert sum(right) >= 8
+
+
+def test_a_second_start_trains_nothing(digits: Made) -> None:
+    words = [f"DATA={digits.folder / 'digits'}", "FIT=--preset digits"]
+    for made in make_serve(digits.folder, *words):
+        assert "epoch" not in made.messages
+        assert "already deployed" in made.messages
+        assert httpx.get(f"{made.url}/readyz").status_code == 200
+
+
+def test_a_checkpoint_is_served_as_it_is(digits: Made, tmp_path: Path) -> None:
+    digest = httpx.get(f"{digits.url}/model").json()["digest"]
+    for made in make_serve(tmp_path, f"CHECKPOINT={digits.folder / 'runs/digits'}"):
+        assert "epoch" not in made.messages
+        assert httpx.get(f"{made.url}/model").json()["digest"] == digest
