@@ -16,7 +16,7 @@ from schemathesis.engine import events, from_schema
 
 from tests.faults.size import sized
 
-CASES = sized(80, 5000)
+CASES = sized(50, 5000)
 SEED = 2012
 REFUSING = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422"]
 # No schema can say which bytes are a picture.

@@ -13,7 +13,7 @@ from tests.integration.interrupted_deploys.place import SCENARIOS, Prepared, dep
 from tests.interrupted import Commands, Ended
 
 SAMPLED = 3
-AROUND_THE_COMMIT = 2
+AROUND_THE_COMMIT = 1
 
 
 def stops(ended: Ended) -> list[int]:

@@ -1,6 +1,7 @@
 """Two networks photo by photo: figures against NumPy, and the whole command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,18 +65,22 @@ def test_the_same_answers_make_no_table(pair, labels):
     assert not any(line.startswith("|") for line in found.markdown())
 
 
-def test_the_command_compares_a_run_with_another_network(narrow, tmp_path, capsys):
-    run = trained_run(tmp_path, "--epochs=1") / "run"
-    trained, _ = load_checkpoint(run)
-    turned = {**trained.tensors}
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return trained_run(tmp_path_factory.mktemp("trained"), "--epochs=1", "--no-report")
+
+
+def test_the_command_compares_a_run_with_another_network(narrow, trained, tmp_path, capsys):
+    run, photos = trained / "run", trained / "photos"
+    known, _ = load_checkpoint(run)
+    turned = {**known.tensors}
     for part in ("fc8.weight", "fc8.bias"):
-        turned[part] = trained.tensors[part][::-1]  # what was one class is the other
+        turned[part] = known.tensors[part][::-1]  # what was one class is the other
     other = tmp_path / "other"
     other.mkdir()
-    save_checkpoint(type(trained)(**{**vars(trained), "tensors": turned}), other)
+    save_checkpoint(replace(known, tensors=turned), other)
     capsys.readouterr()
     told = tmp_path / "told.json"
-    photos = tmp_path / "photos"
     assert main(["compare", str(run), str(other), str(photos), f"--json={told}"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("8 photos, 0 with the same likeliest class (0.0%).")
@@ -88,10 +93,10 @@ def test_the_command_compares_a_run_with_another_network(narrow, tmp_path, capsy
     assert {one["first"]["label"], one["second"]["label"]} == {"brick", "sky"}
 
 
-def test_networks_of_other_classes_are_not_compared(narrow, tmp_path, capsys):
-    run = trained_run(tmp_path, "--epochs=1") / "run"
+def test_networks_of_other_classes_are_not_compared(narrow, trained, tmp_path, capsys):
+    run = trained / "run"
     other = tmp_path / "other"
     other.mkdir()
     write_random_checkpoint(NARROW, other)
-    assert main(["compare", str(run), str(other), str(tmp_path / "photos")]) == 1
+    assert main(["compare", str(run), str(other), str(trained / "photos")]) == 1
     assert "the same classes in the same order" in capsys.readouterr().err

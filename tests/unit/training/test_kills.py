@@ -56,16 +56,14 @@ def files(folder):
 
 
 @pytest.mark.timeout(180)
-def test_a_run_that_was_killed_three_times_equals_an_unbroken_one(narrow, photos, tmp_path):
+def test_a_run_that_was_killed_twice_equals_an_unbroken_one(narrow, photos, tmp_path):
     out = tmp_path / "run"
     with start(photos, out) as training:
         wait_until(lambda: list(out.glob("cache/*/*.part*")) or training.poll() is not None)
         training.send_signal(signal.SIGKILL)
-    for epoch in (1, 2):
-        with start(photos, out) as training:
-            kill_after(training, f"epoch {epoch}/4")
-        if (out / "weights.safetensors").exists():
-            load_checkpoint(out)
+    with start(photos, out) as training:
+        kill_after(training, "epoch 2/4")
+    load_checkpoint(out)
     assert "going on after epoch" in to_the_end(photos, out)
     to_the_end(photos, tmp_path / "unbroken")
     assert files(out) == files(tmp_path / "unbroken")

@@ -166,4 +166,4 @@ def test_networks_of_other_classes_are_not_averaged(run, photos, tmp_path, capsy
     other.mkdir()
     write_random_checkpoint(NARROW, other)
     assert main(["evaluate", str(run), str(other), str(photos), "--device=cpu"]) == 1
-    assert "over the same classes in the same order" in capsys.readouterr().err
+    assert "the same classes in the same order" in capsys.readouterr().err
