@@ -45,6 +45,18 @@ def test_starter_model_says_what_it_knows(starter: Made) -> None:
     assert all(label in card for label in model["classes"])
 
 
+def test_it_takes_the_pages_samples_for_what_they_are(starter: Made) -> None:
+    page = starter.folder / "server/alexnet_server/page"
+    shown = re.findall(
+        r'data-label="(\S+)"><img src="page/(\S+)"', (page / "index.html").read_text()
+    )
+    files = [("image", (path, (page / path).read_bytes())) for _, path in shown]
+    results = httpx.post(f"{starter.url}/classify", files=files).json()["results"]
+    said = [one["predictions"][0]["label"] for one in results]
+    assert said == [label for label, _ in shown]
+    assert len(said) == 10
+
+
 def shape(value: object) -> object:
     """JSON with every number and digest replaced, so that two runs can be compared."""
     if isinstance(value, dict):
@@ -82,7 +94,7 @@ def elsewhere(starter: Made, tmp_path: Path) -> Path:
 
 def test_a_second_start_deploys_nothing(elsewhere: Path) -> None:
     for made in make_serve(elsewhere):
-        assert "starter model" not in made.messages
+        assert "deploying" not in made.messages
         assert "deployed" not in made.messages
         assert httpx.get(f"{made.url}/readyz").status_code == 200
 
