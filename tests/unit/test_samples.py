@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+
 from starter.draw_samples import NAMES, SAMPLES, drawn
 
 PAGE = SAMPLES.parent / "index.html"
