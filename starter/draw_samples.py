@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from starter import garments
 from starter.cloth import Canvas, Picture, dotted, floor, sheet, striped
 
