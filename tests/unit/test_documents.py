@@ -175,3 +175,20 @@ def test_every_document_is_found_from_the_readme() -> None:
         targets = [(document.parent / link.partition("#")[0]).resolve() for link in links(document)]
         left += [one for one in targets if one in DOCUMENTS and one not in seen]
     assert {name(one) for one in DOCUMENTS} - {name(one) for one in seen} == set()
+
+
+def flags(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Every long flag of a program, those of its subcommands too."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from flags(inner)
+        yield from (one for one in action.option_strings if one.startswith("--"))
+
+
+@pytest.mark.parametrize("program", sorted(parsers()))
+def test_every_flag_is_in_some_document(program: str) -> None:
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    known = {flag for flag in flags(parsers()[program]) if not flag.startswith("--no-")}
+    named = {flag for flag in known if re.search(rf"{flag}(?![\w-])", text)}
+    assert known - named == set()

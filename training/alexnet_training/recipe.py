@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from alexnet_export.dialects import DIALECTS
@@ -11,6 +11,11 @@ from alexnet_training.errors import RecipeError
 
 Precision = Literal["auto", "fp32", "bf16"]
 Initialization = Literal["paper", "source", "he"]
+
+
+def _key(default: Any, text: str) -> Any:  # noqa: ANN401 (as dataclasses.field)
+    """A key of the recipe, and what it says, for the command line and docs/training.md."""
+    return field(default=default, metadata={"text": text})
 
 
 @dataclass(frozen=True)
@@ -21,39 +26,53 @@ class Recipe:
     Raises RecipeError for a value outside its range.
     """
 
-    dialect: str = "alexnet2012"
-    epochs: int = 90
-    batch_size: int = 128
-    update: Literal["paper", "adamw"] = "paper"
-    learning_rate: float = 0.01
-    bias_rate: float = 1.0  # rate of the biases over that of the weights
-    schedule: Literal["plateau", "source", "cosine"] = "plateau"
-    warm_up: float = 0.0  # share of all steps in which the rate climbs from 0
-    drops: int = 3  # plateau: how often the rate is divided by 10
-    patience: int = 5  # plateau: epochs without a better validation before a drop; not in the paper
-    momentum: float = 0.9
-    second_moment: float = 0.999  # adamw only
-    weight_decay: float = 0.0005
-    clip: float = 0.0  # largest norm of a step's whole gradient; 0: not clipped
-    initialization: Initialization = "paper"
-    batch_norm: bool = False  # while training; folded into weights and biases before they are kept
-    dropout: float = 0.5  # section 4.2
-    label_smoothing: float = 0.0
-    contrast: float = 0.0  # weight of the loss that draws the features of a class together
-    crops: bool = True  # section 4.1: a random 224x224 of the 256x256
-    least_area: float = 0.0  # crops of this share of the picture to all of it, resized; 0: 224x224
-    mirror: bool = True  # section 4.1
-    colour_noise: float = 0.1  # section 4.1: standard deviation of alpha
-    divide_noisy: bool = False  # while there is colour noise, by 1 + colour_noise (the source)
-    colour_jitter: float = 0.0  # most that brightness, contrast and saturation change, as a share
-    cutmix: float = 0.0  # share of the batches in which photos get a piece of another
-    mixup: float = 0.0  # share of the batches in which photos are laid over another
-    scale: float = 1.0  # the network sees (pixel - mean) * scale
-    validate_every: int = 1  # epochs; the last is always validated
-    precision: Precision = "auto"
-    seed: int = 0
-    learn_last: int = 0  # layers that are learned, counted from the classifier up; 0: all of them
-    below_rate: float = 1.0  # rate of the learned layers below the classifier, over its own
+    dialect: str = _key("alexnet2012", "the network (docs/networks.md)")
+    epochs: int = _key(90, "passes over the training photos")
+    batch_size: int = _key(128, "photos a step")
+    update: Literal["paper", "adamw"] = _key("paper", "the paper's, or AdamW")
+    learning_rate: float = _key(0.01, "the highest")
+    bias_rate: float = _key(1.0, "rate of the biases over that of the weights")
+    schedule: Literal["plateau", "source", "cosine"] = _key(
+        "plateau", "when the rate falls: at a standstill, at the source's epochs, as a cosine"
+    )
+    warm_up: float = _key(0.0, "share of all steps in which the rate climbs from 0")
+    drops: int = _key(3, "plateau: how often the rate is divided by 10")
+    patience: int = _key(5, "plateau: epochs at a standstill before a drop; not in the paper")
+    momentum: float = _key(0.9, "of the update")
+    second_moment: float = _key(0.999, "of AdamW")
+    weight_decay: float = _key(0.0005, "of the weights, not of the biases")
+    clip: float = _key(0.0, "largest norm of a step's whole gradient; 0: not clipped")
+    initialization: Initialization = _key(
+        "paper", "the first weights: the text's, the source's or He's"
+    )
+    batch_norm: bool = _key(
+        False, "while training; folded into weights and biases before they are kept"
+    )
+    dropout: float = _key(0.5, "share of the hidden units (section 4.2)")
+    label_smoothing: float = _key(0.0, "share of a label that is spread over all classes")
+    contrast: float = _key(0.0, "weight of the loss that draws the features of a class together")
+    crops: bool = _key(True, "a random 224x224 of the 256x256 (section 4.1)")
+    least_area: float = _key(
+        0.0, "crops of this share of the picture to all of it, resized; 0: 224x224"
+    )
+    mirror: bool = _key(True, "half of the photos (section 4.1)")
+    colour_noise: float = _key(0.1, "standard deviation of alpha (section 4.1)")
+    divide_noisy: bool = _key(
+        False, "while there is colour noise, by 1 + colour_noise (the source)"
+    )
+    colour_jitter: float = _key(
+        0.0, "most that brightness, contrast and saturation change, as a share"
+    )
+    cutmix: float = _key(0.0, "share of the batches in which photos get a piece of another")
+    mixup: float = _key(0.0, "share of the batches in which photos are laid over another")
+    scale: float = _key(1.0, "the network sees (pixel - mean) * scale")
+    validate_every: int = _key(1, "epochs; the last is always validated")
+    precision: Precision = _key("auto", "of the arithmetic; auto: bf16 where the processor has it")
+    seed: int = _key(0, "of all chance")
+    learn_last: int = _key(
+        0, "layers that are learned, counted from the classifier up; 0: all of them"
+    )
+    below_rate: float = _key(1.0, "rate of the learned layers below the classifier, over its own")
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""

@@ -1,12 +1,14 @@
 import argparse
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
 from alexnet_training.commands.recipe_flags import add_recipe_flags, recipe_from_flags
 from alexnet_training.errors import RecipeError
 from alexnet_training.presets import PRESETS
-from alexnet_training.recipe import Recipe, difference
+from alexnet_training.recipe import Recipe, difference, flag
 
 
 def parse(*flags):
@@ -86,3 +88,19 @@ def test_difference_names_keys_and_both_values():
     assert difference(former, former) == ""
     assert difference(former, wanted) == "epochs was 90 and is now 5"
     assert difference({**former, "from": "ab"}, former) == "from was 'ab' and is now None"
+
+
+def cell(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def test_the_document_has_every_key_as_it_is():
+    text = (Path(__file__).parents[3] / "docs" / "training.md").read_text()
+    (rows,) = re.findall(r"\| flag \| `paper` \| `modern` .*\n\|[-|]+\|\n((?:\|.+\n)+)", text)
+    assert rows.splitlines() == [
+        f"| `{flag(key.name)}` | {cell(getattr(PRESETS['paper'], key.name))} "
+        f"| {cell(getattr(PRESETS['modern'], key.name))} | {key.metadata['text']} |"
+        for key in dataclasses.fields(Recipe)
+    ]

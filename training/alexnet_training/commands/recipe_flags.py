@@ -21,15 +21,15 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("recipe", "each overrides the preset's value")
     kinds = typing.get_type_hints(Recipe)
     for key in fields(Recipe):
-        kind = kinds[key.name]
+        kind, text = kinds[key.name], key.metadata["text"]
         if kind is bool:
-            group.add_argument(
-                flag(key.name), action=argparse.BooleanOptionalAction, default=None, help=" "
-            )
+            either = argparse.BooleanOptionalAction
+            group.add_argument(flag(key.name), action=either, default=None, help=text)
         elif typing.get_origin(kind) is Literal:
-            group.add_argument(flag(key.name), choices=typing.get_args(kind))
+            group.add_argument(flag(key.name), choices=typing.get_args(kind), help=text)
         else:
-            group.add_argument(flag(key.name), type=kind, metavar=kind.__name__.upper())
+            metavar = kind.__name__.upper()
+            group.add_argument(flag(key.name), type=kind, metavar=metavar, help=text)
 
 
 def recipe_from_flags(options: argparse.Namespace, *, starts_from: bool = False) -> Recipe:
