@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.visit import Visit, has_neighbors, has_predictions
 from tests.running_server import running_server
 
@@ -64,6 +65,15 @@ def test_it_works_by_keyboard_alone(visit: Visit) -> None:
     expect(shoes).to_be_focused()
     page.keyboard.press("Enter")
     has_predictions(page, visit.send("classify", SAMPLES / "shoes.jpg"))
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_axe_finds_nothing_and_nothing_sticks_out(visit: Visit, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    page = visit.open()
+    expect(page.locator("#samples")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_all_go_into_the_index_under_their_labels(visit: Visit) -> None:

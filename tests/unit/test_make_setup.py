@@ -26,17 +26,21 @@ def planned(repository: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("is_deployed", [True, False])
 @pytest.mark.parametrize("words", [(), ("CHECKPOINT=run",), ("MODEL=imagenet",)])
-def test_what_serves_is_set_up_without_what_trains(tmp_path: Path, words: tuple[str, ...]) -> None:
-    (tmp_path / "alexnet").mkdir()
-    (tmp_path / "alexnet" / "manifest.json").touch()
+def test_what_serves_is_set_up_without_what_trains(
+    tmp_path: Path, words: tuple[str, ...], is_deployed: bool
+) -> None:
+    if is_deployed:
+        (tmp_path / "alexnet").mkdir()
+        (tmp_path / "alexnet" / "manifest.json").touch()
     plan = planned(tmp_path, *words)
     assert _SERVING in plan
     assert "./training" not in plan
     assert "tests/requirements.txt" not in plan
 
 
-@pytest.mark.parametrize("words", [(), ("DATA=photos",), ("MODEL=torchvision",)])
+@pytest.mark.parametrize("words", [("DATA=photos",), ("MODEL=torchvision",)])
 def test_what_trains_is_set_up_before_it_is_needed(tmp_path: Path, words: tuple[str, ...]) -> None:
     plan = planned(tmp_path, *words)
     steps = [_SERVING, "--editable ./training", "alexnet-server serve"]
