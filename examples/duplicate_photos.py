@@ -38,6 +38,16 @@ def groups(client: Client, files: dict[str, list[Path]], max_distance: float) ->
     return [paths for paths in found if len(paths) > 1]
 
 
+def move(path: Path, place: Path) -> bool:
+    """Move a file where nothing lies yet; says so where something does."""
+    if place.exists():
+        print(f"     {place} is there already: {path} stays")
+        return False
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, place)
+    return True
+
+
 def main() -> None:
     """Put, compare, tell, and move if that is asked for."""
     parser = argparse.ArgumentParser(description="Which photos are nearly the same?")
@@ -46,19 +56,20 @@ def main() -> None:
     parser.add_argument("--move-to", type=Path, metavar="FOLDER", help="move all but one there")
     parser.add_argument("--server", help="its address (http://127.0.0.1:8080)")
     options = parser.parse_args()
+    if options.move_to and options.move_to.resolve().is_relative_to(options.folder.resolve()):
+        parser.error(f"{options.move_to} lies in {options.folder}: name a folder beside it")
     with Client(options.server) as client:
         files = put(client, options.folder)
         found = groups(client, files, options.max_distance)
+    moved = 0
     for keep, *others in found:
         print(f"keep {keep}")
         for other in others:
             print(f"     {other}")
             if options.move_to:
-                place = options.move_to / other.relative_to(options.folder)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(other, place)
+                moved += move(other, options.move_to / other.relative_to(options.folder))
     spare = sum(len(group) - 1 for group in found)
-    print(f"{len(found)} groups, {spare} photos {'moved' if options.move_to else 'to spare'}")
+    print(f"{len(found)} groups, {spare} photos to spare, {moved} moved")
 
 
 if __name__ == "__main__":

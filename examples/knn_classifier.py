@@ -29,17 +29,19 @@ def labelled(folder: Path, per_class: int | None = None) -> list[FolderPicture]:
     return found
 
 
-def features(client: Client, photos: list[FolderPicture]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of length 1, float32 [n, 4096], and labels [n]; photos that cannot be read are told."""
-    rows, labels = [], []
+def features(client: Client, photos: list[FolderPicture]) -> tuple[np.ndarray, list[FolderPicture]]:
+    """Rows of length 1, float32 [n, 4096], and whose they are; what cannot be read is told."""
+    rows, usable = [], []
     answers = client.features_each([one.path for one in photos])
     for photo, answer in zip(photos, answers, strict=True):
         if answer.vector is None:
             print(f"left out: {answer.error}")
             continue
-        rows.append(answer.vector / np.linalg.norm(answer.vector))
-        labels.append(photo.label)
-    return np.array(rows), np.array(labels)
+        rows.append(answer.vector / max(np.linalg.norm(answer.vector), 1e-12))
+        usable.append(photo)
+    if not rows:
+        raise SystemExit("no photo that can be read: a folder for each class is expected")
+    return np.array(rows), usable
 
 
 def vote(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
@@ -55,7 +57,7 @@ def vote(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, k: int) -> np
 
 
 def main() -> None:
-    """Learn from one folder, say what is in another, and how often that is right."""
+    """Learn from one folder; say what is in another, and how often its folders agree."""
     parser = argparse.ArgumentParser(description="A classifier without training.")
     parser.add_argument("learn", type=Path, help="a folder for each class")
     parser.add_argument("ask", type=Path, help="photos to name; in class folders: to measure")
@@ -64,19 +66,18 @@ def main() -> None:
     parser.add_argument("--server", help="its address (http://127.0.0.1:8080)")
     options = parser.parse_args()
     with Client(options.server) as client:
-        known, labels = features(client, labelled(options.learn, options.per_class))
+        known, learned = features(client, labelled(options.learn, options.per_class))
+        labels = np.array([one.label for one in learned])
         print(f"learned from {len(known)} photos of {len(set(labels))} classes")
-        asked, truth = features(client, list(walk(options.ask)))
+        asked, photos = features(client, list(walk(options.ask)))
     said = vote(known, labels, asked, options.k)
-    if any(label in set(labels) for label in truth):
-        right = said == truth
-        for name in sorted(set(labels)):
-            own = truth == name
-            print(f"{name:<16} {right[own].sum():>4} of {own.sum():>4}")
-        print(f"right: {right.mean():.1%} of {len(right)}")
-    else:
-        for label in said:
-            print(label)
+    right = [one.label == label for one, label in zip(photos, said, strict=True)]
+    measured = [own for own, one in zip(right, photos, strict=True) if one.label in set(labels)]
+    for photo, label in zip(photos, said, strict=True):
+        if photo.label != label:
+            print(f"{label:<16} {photo.path}")
+    if measured:
+        print(f"right: {np.mean(measured):.1%} of {len(measured)}; above are the others")
 
 
 if __name__ == "__main__":

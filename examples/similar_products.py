@@ -9,6 +9,7 @@ its bytes as id), then the nearest to one photo are told, and drawn beside it.
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -21,10 +22,11 @@ SIDE = 180
 def put(client: Client, folder: Path) -> None:
     """Store every photo under its own folder's name, with the path that leads back to it."""
     found = list(walk(folder))
+    shop = str(folder.resolve())
     added = client.add_many(
         [one.path for one in found],
         labels=[one.label for one in found],
-        metadata=[{"product": str(one.path)} for one in found],
+        metadata=[{"shop": shop, "product": str(one.path)} for one in found],
     )
     for result in added:
         if result.error:
@@ -32,20 +34,26 @@ def put(client: Client, folder: Path) -> None:
     print(f"{len(found)} photos, {client.count()} pictures in the index")
 
 
-def similar(client: Client, photo: Path, k: int) -> list[Neighbor]:
-    """The nearest others, by the distance of the 4096 features."""
-    found = client.search(photo, k=k + 1).neighbors
-    others = [one for one in found if Path((one.metadata or {}).get("product", "")) != photo]
-    return others[:k]
+def similar(client: Client, folder: Path, photo: Path, k: int) -> list[Neighbor]:
+    """The nearest others of the folder, by the distance of the 4096 features."""
+    own = hashlib.sha256(photo.read_bytes()).hexdigest()  # its id, if it is stored
+    found = client.search(photo, k=k + 1, where={"shop": str(folder.resolve())}).neighbors
+    return [one for one in found if one.id != own][:k]
+
+
+def product(neighbor: Neighbor) -> Path:
+    """Where a stored photo lies."""
+    return Path((neighbor.metadata or {})["product"])
 
 
 def draw(photo: Path, neighbors: list[Neighbor], sheet: Path) -> None:
     """The photo, and to its right those like it, the nearest first."""
-    places = [photo, *(Path(one.metadata["product"]) for one in neighbors if one.metadata)]
+    places = [photo, *map(product, neighbors)]
     drawn = Image.new("RGB", (SIDE * len(places), SIDE), "white")
     for column, place in enumerate(places):
         with Image.open(place) as image:
-            drawn.paste(ImageOps.fit(image.convert("RGB"), (SIDE - 6, SIDE)), (column * SIDE, 0))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        drawn.paste(ImageOps.fit(upright, (SIDE - 6, SIDE)), (column * SIDE, 0))
     drawn.save(sheet)
     print(f"drawn: {sheet}")
 
@@ -61,10 +69,9 @@ def main() -> None:
     options = parser.parse_args()
     with Client(options.server) as client:
         put(client, options.folder)
-        neighbors = similar(client, options.photo, options.k)
+        neighbors = similar(client, options.folder, options.photo, options.k)
         for one in neighbors:
-            place = (one.metadata or {}).get("product", one.id)
-            print(f"{one.distance:8.2f}  {one.label or '':<12} {place}")
+            print(f"{one.distance:8.2f}  {one.label or '':<12} {product(one)}")
     if options.sheet:
         draw(options.photo, neighbors, options.sheet)
 

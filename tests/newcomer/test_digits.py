@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -62,10 +61,3 @@ def test_a_second_start_trains_nothing(digits: Made) -> None:
         assert "epoch" not in made.messages
         assert "already deployed" in made.messages
         assert httpx.get(f"{made.url}/readyz").status_code == 200
-
-
-def test_a_checkpoint_is_served_as_it_is(digits: Made, tmp_path: Path) -> None:
-    digest = httpx.get(f"{digits.url}/model").json()["digest"]
-    for made in make_serve(tmp_path, f"CHECKPOINT={digits.folder / 'runs/digits'}"):
-        assert "epoch" not in made.messages
-        assert httpx.get(f"{made.url}/model").json()["digest"] == digest

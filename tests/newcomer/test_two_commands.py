@@ -109,3 +109,10 @@ def test_a_public_network_without_the_internet(elsewhere: Path) -> None:
         assert str(downloads / "alexnet-owt-7be5be79.pth") in made.messages
         assert "The network is closed: serving what is deployed instead of MODEL" in made.messages
         assert httpx.get(f"{made.url}/model").json()["dialect"] == "alexnet2012"
+
+
+def test_a_checkpoint_is_served_as_it_is(starter: Made, tmp_path: Path) -> None:
+    digest = httpx.get(f"{starter.url}/model").json()["digest"]
+    for made in make_serve(tmp_path, f"CHECKPOINT={starter.folder / 'starter/clothing.alexnet'}"):
+        assert "deployed: version 1" in made.messages
+        assert httpx.get(f"{made.url}/model").json()["digest"] == digest

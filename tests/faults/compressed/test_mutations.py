@@ -18,7 +18,7 @@ from alexnet_export.errors import CheckpointError
 from tests.compressed_network import DIGEST_BYTES, narrow_file, sealed
 from tests.faults.size import sized
 
-COUNT = sized(1_000, 20_000)
+COUNT = sized(400, 20_000)
 HEAD = 16
 # The largest tensor of the narrow network has 196,608 numbers; a file must not make more of itself.
 MOST_BYTES, MOST_CPU_S = 48 * 2**20, 1.0

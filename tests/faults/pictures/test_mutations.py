@@ -19,7 +19,7 @@ from tests.faults.pictures.sources import SOURCES
 from tests.faults.size import sized
 from tests.running_server import RunningServer
 
-COUNT = sized(20_000, 60_000)
+COUNT = sized(8_000, 60_000)
 A_TASK = 500
 SENT = sized(400, 4_000)
 A_REQUEST = 40
