@@ -69,13 +69,12 @@ triton: $(READY)
 	@test -e "$(REPOSITORY)/alexnet/manifest.json" || $(MAKE) --no-print-directory starter
 	$(BIN)/python deploy/local_triton/start.py --repository "$(REPOSITORY)" --model-control $(CONTROL)
 
-# What waits longest, for the starter model's training, begins first.  As many processes as cores
-# run at once, so a process takes one thread for PyTorch, or its threads sleep while they wait:
-# spinning, they take the cores from each other.
+# What waits longest, for the digits' training, begins first.  As many processes as cores run at
+# once or more, so a process takes one thread for PyTorch: several would wait for each other.
+test: export OMP_NUM_THREADS = 1
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile \
-		tests/unit tests/faults tests/integration
-	GOMP_SPINCOUNT=0 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
 		tests/newcomer tests/e2e tests/triton tests/gpu
 
 # The fault tests of the server in full, where `make test` takes a sample. In the order of their

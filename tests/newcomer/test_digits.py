@@ -53,11 +53,3 @@ def test_they_are_told_apart(digits: Made, digit: int) -> None:
     results = httpx.post(f"{digits.url}/classify", files=files).json()["results"]
     right = [one["predictions"][0]["label"] == str(digit) for one in results]
     assert sum(right) >= 8
-
-
-def test_a_second_start_trains_nothing(digits: Made) -> None:
-    words = [f"DATA={digits.folder / 'digits'}", "FIT=--preset digits"]
-    for made in make_serve(digits.folder, *words):
-        assert "epoch" not in made.messages
-        assert "already deployed" in made.messages
-        assert httpx.get(f"{made.url}/readyz").status_code == 200

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.size import sized
 from tests.load.offered import Offering
 from tests.running_server import running_server
@@ -20,6 +22,7 @@ BACK_WITHIN_S = sized(1, 5)
 MOST_MB = 100
 
 
+@pytest.mark.skipif(not sized(False, True), reason="only with FAULTS=all")
 def test_too_many_pictures_for_the_network(
     towers_repository: Path, photos: list[Path], tmp_path: Path
 ) -> None:
