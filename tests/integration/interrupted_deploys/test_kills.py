@@ -13,7 +13,7 @@ from tests.integration.interrupted_deploys.place import SCENARIOS, Prepared, dep
 from tests.interrupted import Commands, Ended
 
 SAMPLED = 3
-SAMPLED_SCENARIOS = ("first", "other layout", "third, one pruned", "rollback over two")
+SAMPLED_SCENARIOS = ("first", "third, one pruned", "rollback over two")
 AROUND_THE_COMMIT = 1
 
 
