@@ -36,7 +36,9 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_server(repository: Path, index: Path, *flags: str) -> Iterator[RunningServer]:
+def running_server(
+    repository: Path, index: Path, *flags: str, cwd: Path | None = None
+) -> Iterator[RunningServer]:
     process = subprocess.Popen(
         [
             *(command("alexnet-server"), "serve", "--port", "0"),
@@ -46,6 +48,7 @@ def running_server(repository: Path, index: Path, *flags: str) -> Iterator[Runni
         stderr=subprocess.PIPE,
         text=True,
         env=clean_environment(),
+        cwd=cwd,
     )
     try:
         yield _listening(process)

@@ -50,6 +50,10 @@ class Run:
             found: dict[str, Any] = json.loads((self.folder / METRICS_FILE).read_bytes())
         except (OSError, ValueError):
             return {}
+        if not {"recipe", "classes"} <= found.keys():
+            raise RunMismatch(
+                f"{self.folder}/{METRICS_FILE} was not written by a training: give another --out"
+            )
         self._need_same(found)
         return found
 

@@ -170,12 +170,13 @@ def _numbered(known: dict[int, Generation], binding: Binding) -> Generation:
 
 
 def _reader(folder: Path | None, originals: Path | None) -> Read:
+    named = folder or originals
+    if named is None:
+        raise SettingsError("name the folder of the pictures: --originals or --folder")
+    if not named.is_dir():
+        raise SettingsError(f"there is no folder {named}")
     if folder is None:
-        if originals is None or not originals.is_dir():
-            raise SettingsError("name the folder of the pictures: --originals or --folder")
-        return Originals(originals).read
-    if not folder.is_dir():
-        raise SettingsError(f"there is no folder {folder}")
+        return Originals(named).read
     with _bar("read", "file") as bar:
         files = files_by_content(folder, bar.update)
     return lambda digest: files[digest].read_bytes() if digest in files else None

@@ -161,6 +161,15 @@ def test_another_recipe_is_refused_by_name_complete_or_not(order):
         fit(with_recipe(order, seed=9))
 
 
+def test_metrics_of_another_program_are_left_alone(order):
+    order.out.mkdir()
+    written = '{"top1": 0.5}'
+    (order.out / "metrics.json").write_text(written)
+    with pytest.raises(RunMismatch, match="not written by a training: give another --out"):
+        fit(order)
+    assert (order.out / "metrics.json").read_text() == written
+
+
 def test_other_classes_are_refused_by_name(order):
     with pytest.raises(Interrupted):
         fit(order, stop_after(48))
