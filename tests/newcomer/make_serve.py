@@ -45,6 +45,11 @@ def fresh_serve(folder: Path) -> Iterator[Made]:
     yield from _serve(folder, folder, (), {}, began)
 
 
+def serve_again(clone: Path, *words: str) -> Iterator[Made]:
+    """Run `make serve` with ``words`` in a clone that has been served before."""
+    yield from _serve(clone, clone, words, {}, time.monotonic())
+
+
 def make_serve(folder: Path, *words: str, **environment: str) -> Iterator[Made]:
     """Run `make serve` with everything it writes below ``folder``, until it listens."""
     places = (f"{name.upper()}={folder / name}" for name in ("repository", "runs"))
