@@ -32,9 +32,9 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from alexnet_training.autoencoder import learn_autoencoder
-from alexnet_training.code_graph import Codes, Values, in_metric
-from alexnet_training.itq import learn_itq
+from alexnet_training.codes.autoencoder import learn_autoencoder
+from alexnet_training.codes.graph import Codes, Values, in_metric
+from alexnet_training.codes.itq import learn_itq
 from benchmarks.arguments import add_out, parser_of
 from benchmarks.features_like import STATISTICS, features_like
 from benchmarks.result import RESULTS, heading, keep, measured_on

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_export.checkpoint import Checkpoint
-from alexnet_training.grouped import Grouped, load_tensors
+from alexnet_training.network.grouped import Grouped, load_tensors
 
 
 class Plain(nn.Module):

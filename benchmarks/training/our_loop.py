@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 from alexnet_export.dialects import DIALECTS
-from alexnet_training.augmentation import colour_axes
-from alexnet_training.batches import Batch, Epoch
 from alexnet_training.device import ResolvedPrecision
-from alexnet_training.folders import find_photos
-from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import Learner
-from alexnet_training.material import Material, gather
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.photos.augmentation import colour_axes
+from alexnet_training.photos.batches import Batch, Epoch
+from alexnet_training.photos.folders import find_photos
+from alexnet_training.photos.material import Material, gather
 from alexnet_training.presets import PRESETS
 from alexnet_training.recipe import Recipe
 

@@ -1,4 +1,4 @@
-"""The command ``alexnet``; what it can do is declared in `alexnet_client.command_list`."""
+"""The command ``alexnet``; what it can do is declared in `alexnet_client.commands.listed`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import NoReturn
 
 from alexnet_client import keys
 from alexnet_client.client import DEFAULT_TIMEOUT_S, Client
-from alexnet_client.command_list import COMMANDS
+from alexnet_client.commands.declaration import Command
+from alexnet_client.commands.listed import COMMANDS
 from alexnet_client.connection import DEFAULT_URL, URL_VARIABLE
-from alexnet_client.declaration import Command
 from alexnet_client.errors import ClientError, ServerUnreachable
 from alexnet_client.report import Report
 

@@ -16,7 +16,7 @@ from alexnet_repository.memory import keep_memory
 from alexnet_repository.silence import keep_silent
 
 if TYPE_CHECKING:
-    from alexnet_export.download import RemoteFile
+    from alexnet_export.importing.download import RemoteFile
 
 _OF_A_REPOSITORY = (deploy, show, verify, rollback, reload)
 _EPILOG = """examples:

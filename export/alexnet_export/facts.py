@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alexnet_export.dataflow import Dataflow
+from alexnet_export.drawing.dataflow import Dataflow
 
 
 def facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:

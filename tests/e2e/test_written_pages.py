@@ -15,15 +15,15 @@ from playwright.sync_api import Browser, Page
 from alexnet_client import page as written
 from alexnet_client.duplicates import DuplicateGroup
 from alexnet_client.duplicates_page import duplicates_page
-from alexnet_client.evaluation import Answer, Evaluation
-from alexnet_client.evaluation_outcome import Outcome
-from alexnet_client.evaluation_page import evaluation_page
-from alexnet_client.evaluation_retrieval import Found, Retrieval
+from alexnet_client.evaluation.accuracy import Answer, Evaluation
+from alexnet_client.evaluation.outcome import Outcome
+from alexnet_client.evaluation.page import evaluation_page
+from alexnet_client.evaluation.retrieval import Found, Retrieval
 from alexnet_client.results import ModelCard, Prediction, StoredPicture
 from alexnet_client.thumbnail import image_source
-from alexnet_training.evaluation import Answers
+from alexnet_training.evaluation.answers import Answers
+from alexnet_training.evaluation.scores import scores
 from alexnet_training.report import Shown, write_report
-from alexnet_training.scores import scores
 from tests.e2e.axe import violations
 from tests.narrow_dialects import random_import
 from tests.photos import crops

@@ -16,7 +16,7 @@ import pytest
 from alexnet_client import cli, errors
 from alexnet_client.picture import Upload
 from alexnet_client.scoring.scorer import Scored
-from alexnet_client.triton_direct import TritonScorer
+from alexnet_client.triton_direct.scorer import TritonScorer
 from tests.fakes.one_model import Model, served
 from tests.load.pictures import write_small
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alexnet_client import Client, cli, walk
-from alexnet_training.evaluation import accuracy
+from alexnet_training.evaluation.answers import accuracy
 
 
 def test_figures_are_those_of_the_pictures_one_by_one(serving, photos, tmp_path, capsys):

@@ -10,11 +10,11 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from alexnet_export.caption import TIMES
-from alexnet_export.dataflow import Dataflow, read_dataflow
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.dialects import DIALECTS
-from alexnet_export.text_drawing import draw_text
+from alexnet_export.drawing.caption import TIMES
+from alexnet_export.drawing.dataflow import Dataflow, read_dataflow
+from alexnet_export.drawing.text import draw_text
 from alexnet_repository.golden import cosines
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine import placed, value

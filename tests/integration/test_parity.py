@@ -11,8 +11,8 @@ import torch
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
-from alexnet_training import grouped, network
-from alexnet_training.augmentation import network_input
+from alexnet_training.network import grouped, two_towers
+from alexnet_training.photos.augmentation import network_input
 from tests.photos import crops
 
 
@@ -33,8 +33,8 @@ def test_served_answers_are_those_of_training(
     loaded, _ = load_checkpoint(checkpoint)
     tensors = {name: torch.from_numpy(value) for name, value in loaded.tensors.items()}
     if kind == "towers":
-        trained = network.TwoTowers(loaded.dialect, len(loaded.classes))
-        network.load_tensors(trained, tensors)
+        trained = two_towers.TwoTowers(loaded.dialect, len(loaded.classes))
+        two_towers.load_tensors(trained, tensors)
     else:
         trained = grouped.Grouped(loaded.dialect, len(loaded.classes))
         grouped.load_tensors(trained, tensors)

@@ -14,7 +14,7 @@ from alexnet_export.checkpoint import Checkpoint
 from alexnet_export.graph import conv1_graph, single_graph, tower_graphs
 from alexnet_export.layers import Dialect, shapes
 from alexnet_export.parity import Answers, run
-from alexnet_training import grouped, network
+from alexnet_training.network import grouped, two_towers
 from tests.narrow_dialects import (
     NARROW_CAFFE,
     NARROW_CAFFE224,
@@ -41,9 +41,9 @@ def answers(model: Answering, images: torch.Tensor) -> Answers:
     return Answers(features.numpy(), logits.softmax(dim=1).numpy())
 
 
-def two_towers(checkpoint: Checkpoint) -> network.TwoTowers:
-    built = network.TwoTowers(checkpoint.dialect, len(checkpoint.classes), dropout=0.0)
-    network.load_tensors(built, as_torch(checkpoint))
+def built_of_towers(checkpoint: Checkpoint) -> two_towers.TwoTowers:
+    built = two_towers.TwoTowers(checkpoint.dialect, len(checkpoint.classes), dropout=0.0)
+    two_towers.load_tensors(built, as_torch(checkpoint))
     return built.eval()
 
 
@@ -53,7 +53,7 @@ def one_device(checkpoint: Checkpoint) -> grouped.Grouped:
     return built.eval()
 
 
-def as_torch(checkpoint: Checkpoint) -> network.Tensors:
+def as_torch(checkpoint: Checkpoint) -> two_towers.Tensors:
     return {name: torch.from_numpy(value) for name, value in checkpoint.tensors.items()}
 
 
@@ -71,7 +71,7 @@ def test_every_way_gives_what_the_plain_network_gives(dialect: Dialect, plain: P
     ways = {
         "single": run([single_graph(checkpoint)], images, "single"),
         "towers": run(tower_graphs(checkpoint), images, "towers"),
-        "TwoTowers": answers(two_towers(checkpoint), seen(checkpoint, images)),
+        "TwoTowers": answers(built_of_towers(checkpoint), seen(checkpoint, images)),
         "Grouped": answers(one_device(checkpoint), seen(checkpoint, images)),
     }
     for name, found in ways.items():
@@ -105,7 +105,7 @@ def test_a_norm_that_ends_at_the_border_is_told_apart() -> None:
 @pytest.mark.parametrize(("dialect", "plain"), PUBLIC, ids=IDS)
 def test_training_learns_what_the_plain_network_learns(dialect: Dialect, plain: Plain) -> None:
     checkpoint, images = random_import(dialect), centres(dialect, 3)
-    trained, reference = two_towers(checkpoint), plain(checkpoint.tensors)
+    trained, reference = built_of_towers(checkpoint), plain(checkpoint.tensors)
     labels = torch.tensor([0, 3, 5])
     for model in (trained, reference):
         _, logits = model(seen(checkpoint, images))

@@ -29,9 +29,9 @@ if importlib.util.find_spec("ray") is None and not os.environ.get("CI"):
 import ray
 import ray.data
 
-from alexnet_client.ray_job import Tally, score_on_ray
-from alexnet_client.ray_partition import PartitionStage, Place
-from alexnet_client.ray_stage import ScoreStage
+from alexnet_client.ray.job import Tally, score_on_ray
+from alexnet_client.ray.partition import PartitionStage, Place
+from alexnet_client.ray.stage import ScoreStage
 
 # Made once a process, its own settings warn of themselves, whoever reads them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")

@@ -20,8 +20,8 @@ from alexnet_client import AsyncClient, errors
 from alexnet_client.picture import Upload
 from alexnet_client.results import ModelRef
 from alexnet_client.scoring.scorer import HttpScorer, Scored, Scorer
-from alexnet_client.triton_direct import TritonScorer
-from alexnet_client.triton_direct_refusal import refusal
+from alexnet_client.triton_direct.refusal import refusal
+from alexnet_client.triton_direct.scorer import TritonScorer
 from alexnet_repository.files import ENSEMBLE
 from alexnet_repository.golden import cosines
 from alexnet_repository.repository import open_repository

@@ -11,7 +11,7 @@ from alexnet_client import errors
 from alexnet_client.picture import Upload
 from alexnet_client.results import ModelRef
 from alexnet_client.scoring.scorer import Scored
-from alexnet_client.triton_direct import TritonScorer
+from alexnet_client.triton_direct.scorer import TritonScorer
 from tests.fakes.one_model import Model, served
 from tests.triton.front import PNGS
 from tests.waiting import WAIT_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from alexnet_client.ray_job import PARTITION_PICTURES
+from alexnet_client.ray.job import PARTITION_PICTURES
 
 DOCS = Path(__file__).parents[2] / "docs"
 LINES = (DOCS / "billion.md").read_text().splitlines()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alexnet_export.dialects import DIALECTS
 from alexnet_export.layers import parameter_count
-from alexnet_training.exchange import exchanged_numbers
+from alexnet_training.network.exchange import exchanged_numbers
 
 TEXT = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
 

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from tqdm import tqdm
 
 from alexnet_pixels.square import SIDE
-from alexnet_training.cache import saying_no_space
+from alexnet_training.photos.cache import saying_no_space
 
 _LEVELS = 16
 _SPLIT_SEED = 2012

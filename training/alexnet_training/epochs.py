@@ -14,12 +14,12 @@ from tqdm import tqdm
 from alexnet_export.checkpoint import Checkpoint, save_checkpoint
 from alexnet_export.dialects import DIALECTS
 from alexnet_export.errors import CheckpointError
-from alexnet_training.augmentation import colour_axes
-from alexnet_training.batches import Epoch
 from alexnet_training.errors import DivergedError
-from alexnet_training.evaluation import accuracy, predict
+from alexnet_training.evaluation.answers import accuracy, predict
 from alexnet_training.learner import Learner
-from alexnet_training.material import Material
+from alexnet_training.photos.augmentation import colour_axes
+from alexnet_training.photos.batches import Epoch
+from alexnet_training.photos.material import Material
 from alexnet_training.processes import Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.run import Run

@@ -10,7 +10,7 @@ import torch
 from alexnet_export.checkpoint import Checkpoint
 from alexnet_export.dialects import DIALECTS
 from alexnet_training.errors import RecipeError
-from alexnet_training.network import Tensors
+from alexnet_training.network.two_towers import Tensors
 from alexnet_training.recipe import Recipe
 
 

@@ -13,17 +13,17 @@ import torch
 from alexnet_export.checkpoint import Checkpoint, load_checkpoint
 from alexnet_export.dialects import DIALECTS
 from alexnet_export.layers import Dialect, parameter_count
-from alexnet_training.cache import saying_no_space
 from alexnet_training.device import choose_precision
-from alexnet_training.duplicates import remarks
 from alexnet_training.epochs import Training, say
 from alexnet_training.errors import DataError, DeviceError, RecipeError
-from alexnet_training.exchange import exchanged_numbers
 from alexnet_training.fine_tuning import from_start, in_words, taken_over
-from alexnet_training.folders import Photos, find_photos
-from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import Learner
-from alexnet_training.material import Material, gather
+from alexnet_training.network.exchange import exchanged_numbers
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.photos.cache import saying_no_space
+from alexnet_training.photos.duplicates import remarks
+from alexnet_training.photos.folders import Photos, find_photos
+from alexnet_training.photos.material import Material, gather
 from alexnet_training.processes import ALONE, Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.run import Run

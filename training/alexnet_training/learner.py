@@ -10,14 +10,11 @@ import numpy.typing as npt
 import torch
 
 from alexnet_export.dialects import DIALECTS
-from alexnet_training.augmentation import network_input
-from alexnet_training.batches import Batch
 from alexnet_training.contrast import contrast
 from alexnet_training.device import ResolvedPrecision, computing
-from alexnet_training.evaluation import Lens
+from alexnet_training.evaluation.answers import Lens
 from alexnet_training.fine_tuning import kept_layers
-from alexnet_training.mixing import mixed, mixed_loss
-from alexnet_training.network import (
+from alexnet_training.network.two_towers import (
     Answer,
     Tensors,
     TwoTowers,
@@ -25,6 +22,9 @@ from alexnet_training.network import (
     load_tensors,
     take_tensors,
 )
+from alexnet_training.photos.augmentation import network_input
+from alexnet_training.photos.batches import Batch
+from alexnet_training.photos.mixing import mixed, mixed_loss
 from alexnet_training.processes import ALONE, Processes
 from alexnet_training.recipe import Recipe
 from alexnet_training.schedule import group_rate

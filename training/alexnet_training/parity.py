@@ -16,8 +16,8 @@ from alexnet_export.parity import Answers, Images, run
 from alexnet_export.parity_table import ask_triton, parity_table, record, require_model
 from alexnet_export.pictures import proof_views
 from alexnet_repository.repository import open_repository
-from alexnet_training import grouped, network
-from alexnet_training.augmentation import network_input
+from alexnet_training.network import grouped, two_towers
+from alexnet_training.photos.augmentation import network_input
 
 REFERENCE = "PyTorch, grouped"
 _BATCH = 8
@@ -62,13 +62,13 @@ def _grouped(checkpoint: Checkpoint) -> grouped.Grouped:
     return model
 
 
-def _towers(checkpoint: Checkpoint) -> network.TwoTowers:
-    model = network.TwoTowers(checkpoint.dialect, len(checkpoint.classes))
-    network.load_tensors(model, _tensors(checkpoint))
+def _towers(checkpoint: Checkpoint) -> two_towers.TwoTowers:
+    model = two_towers.TwoTowers(checkpoint.dialect, len(checkpoint.classes))
+    two_towers.load_tensors(model, _tensors(checkpoint))
     return model
 
 
-def _tensors(checkpoint: Checkpoint) -> network.Tensors:
+def _tensors(checkpoint: Checkpoint) -> two_towers.Tensors:
     return {name: torch.from_numpy(value) for name, value in checkpoint.tensors.items()}
 
 

@@ -17,14 +17,14 @@ import numpy.typing as npt
 from alexnet_client.page import document, facts, percent, table, text, write
 from alexnet_export.checkpoint import Checkpoint, write_whole
 from alexnet_pixels.square import Pixels
-from alexnet_training.evaluation import Answers
+from alexnet_training.evaluation.answers import Answers
+from alexnet_training.evaluation.scores import Scores
 from alexnet_training.figures.bars import bars
 from alexnet_training.figures.confusion import confusion, reliability
 from alexnet_training.figures.curves import curves
 from alexnet_training.figures.kernels import kernels
 from alexnet_training.figures.neighbours import neighbours
 from alexnet_training.figures.sheet import png, spread
-from alexnet_training.scores import Scores
 
 FIGURES_FOLDER = "figures"
 REPORT_FILE = "report.html"

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from alexnet_export.checkpoint import METRICS_FILE, PICTURES_FILE, load_checkpoint
-from alexnet_training.cache import Decoded
 from alexnet_training.errors import DataError, RunMismatch
-from alexnet_training.evaluation import labelled_photos, network_of, predict
+from alexnet_training.evaluation.answers import labelled_photos, network_of, predict
+from alexnet_training.evaluation.scores import scores
+from alexnet_training.photos.cache import Decoded
 from alexnet_training.report import Shown, write_report
-from alexnet_training.scores import scores
 
 
 def report_of_run(

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from alexnet_export.checkpoint import METRICS_FILE, PICTURES_FILE, WEIGHTS_FILE, write_whole
-from alexnet_training.cache import Decoded
 from alexnet_training.errors import RunMismatch
+from alexnet_training.photos.cache import Decoded
 from alexnet_training.recipe import difference
 
 RESUME_FILE = "resume.pt"

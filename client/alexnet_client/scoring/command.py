@@ -59,7 +59,7 @@ def _unlisted(report: Report) -> Callable[[OSError], None]:
 
 def _score_on_ray(options: argparse.Namespace, report: Report) -> None:
     with _extra():
-        from alexnet_client.ray_job import score_on_ray  # noqa: PLC0415  an extra
+        from alexnet_client.ray.job import score_on_ray  # noqa: PLC0415  an extra
     tally = score_on_ray(
         named_by(options.source, _unlisted(report)),
         options.out,
@@ -95,7 +95,7 @@ async def _score(run: Run, options: argparse.Namespace) -> Summary:
 async def _scorer(options: argparse.Namespace) -> AsyncIterator[Scorer]:
     if options.triton is not None:
         with _extra():
-            from alexnet_client.triton_direct import TritonScorer  # noqa: PLC0415  an extra
+            from alexnet_client.triton_direct.scorer import TritonScorer  # noqa: PLC0415  an extra
         async with TritonScorer(options.triton, timeout_s=options.timeout) as triton:
             yield triton
         return

@@ -6,8 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
-from alexnet_client import command_options as take
-from alexnet_client.declaration import Option, option
+from alexnet_client.commands import options as take
+from alexnet_client.commands.declaration import Option, option
 from alexnet_client.scoring import table
 from alexnet_client.scoring.inputs import STDIN
 

@@ -17,7 +17,7 @@ from alexnet_export.importing.imagenet_names import imagenet_names
 from alexnet_export.importing.imported_run import Origin, imported, write_imported
 
 if TYPE_CHECKING:
-    from alexnet_export.download import RemoteFile
+    from alexnet_export.importing.download import RemoteFile
 
 EXIT_OFFLINE = 3
 _OUT = {"caffe": Path("runs/imagenet"), "torchvision": Path("runs/torchvision")}
@@ -139,7 +139,7 @@ def _is_of(origin: Origin, published: RemoteFile, mean_sha256: str | None) -> bo
 
 
 def _published_file(options: argparse.Namespace, published: RemoteFile) -> Path:
-    from alexnet_export.download import by_hand, fetch, is_there  # noqa: PLC0415
+    from alexnet_export.importing.download import by_hand, fetch, is_there  # noqa: PLC0415
 
     if options.download:
         return fetch(published, options.downloads, _tell)

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet_export.dataflow import Dataflow, Part, Stage, read_dataflows
+from alexnet_export.drawing.dataflow import Dataflow, Part, Stage, read_dataflows
+from alexnet_export.drawing.layer_share import LayerShare
+from alexnet_export.drawing.svg import draw_svg
+from alexnet_export.drawing.text import draw_text, plain
 from alexnet_export.facts import facts, sums
-from alexnet_export.layer_share import LayerShare
 from alexnet_export.layers import Convolution
 from alexnet_export.stages import NormAndPool
-from alexnet_export.svg_drawing import draw_svg
-from alexnet_export.text_drawing import draw_text, plain
 from alexnet_repository.repository import open_repository
 
 _COLUMNS = 80

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from alexnet_export.download import RemoteFile
+from alexnet_export.importing.download import RemoteFile
 
 _ZOO = "validated/vision/classification/alexnet/model/bvlcalexnet-12.onnx"
 PUBLISHED = MappingProxyType(

@@ -15,10 +15,10 @@ import numpy as np
 
 from alexnet_export.checkpoint import Checkpoint, Tensor
 from alexnet_export.dialects import TORCHVISION
-from alexnet_export.download import RemoteFile
 from alexnet_export.errors import SourceError
 from alexnet_export.importing import caffe_steps, torchvision_file
 from alexnet_export.importing.caffemodel import read_caffemodel
+from alexnet_export.importing.download import RemoteFile
 from alexnet_export.importing.mean_file import read_mean
 from alexnet_export.importing.protobuf_wire import BYTES, VARINT, fields
 from alexnet_export.importing.published import CAFFEMODEL_SHA1, PUBLISHED

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_client import cli
-from alexnet_client.command_list import COMMANDS
+from alexnet_client.commands.listed import COMMANDS
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "client.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", REFERENCE, re.MULTILINE))

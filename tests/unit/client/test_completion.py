@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from alexnet_client import cli
-from alexnet_client.command_list import COMMANDS
-from alexnet_client.completion import SHELLS
+from alexnet_client.commands.completion import SHELLS
+from alexnet_client.commands.listed import COMMANDS
 
 
 @pytest.fixture

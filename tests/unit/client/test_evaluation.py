@@ -6,8 +6,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from alexnet_client.evaluation import Answer, Evaluation, Share
-from alexnet_client.evaluation_retrieval import retrieval
+from alexnet_client.evaluation.accuracy import Answer, Evaluation, Share
+from alexnet_client.evaluation.retrieval import retrieval
 from alexnet_client.results import Prediction
 
 

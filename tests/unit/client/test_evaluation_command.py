@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_client import cli, evaluation_page
+from alexnet_client import cli
+from alexnet_client.evaluation import page as evaluation_page
 from alexnet_client.portions import PORTION_VIEWS
 
 CLASSES = ["boot", "café", "hat"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from alexnet_client import cli
-from alexnet_client.command_list import COMMANDS
+from alexnet_client.commands.listed import COMMANDS
 from tests.waiting import WAIT_S
 
 NOWHERE = "http://127.0.0.1:9"  # the port "discard": nothing listens there

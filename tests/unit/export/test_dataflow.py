@@ -10,8 +10,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
-from alexnet_export.dataflow import Dataflow, read_dataflow
 from alexnet_export.deploy import Deployment, deploy
+from alexnet_export.drawing.dataflow import Dataflow, read_dataflow
 from alexnet_export.errors import DeployError
 from alexnet_repository.files import read_manifest
 from alexnet_repository.repository import Repository

@@ -12,7 +12,7 @@ import torch
 
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_export.cli import main
-from alexnet_export.download import RemoteFile
+from alexnet_export.importing.download import RemoteFile
 from alexnet_export.importing.imagenet_names import imagenet_names
 from tests.file_server import FileServer, served
 

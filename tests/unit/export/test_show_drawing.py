@@ -7,13 +7,13 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from alexnet_export.caption import TIMES
 from alexnet_export.cli import main
-from alexnet_export.dataflow import Dataflow, read_dataflow
 from alexnet_export.deploy import Deployment, deploy
 from alexnet_export.dialects import DIALECTS
-from alexnet_export.svg_drawing import draw_svg
-from alexnet_export.text_drawing import draw_text, plain
+from alexnet_export.drawing.caption import TIMES
+from alexnet_export.drawing.dataflow import Dataflow, read_dataflow
+from alexnet_export.drawing.svg import draw_svg
+from alexnet_export.drawing.text import draw_text, plain
 from alexnet_repository.files import read_manifest
 from alexnet_repository.repository import Repository
 from tests.narrow_dialects import NARROW_CAFFE

@@ -6,7 +6,7 @@ import torch
 
 from alexnet_export.dialects import CAFFE
 from alexnet_pixels.views import views
-from alexnet_training.augmentation import Draw, colour_axes, cut, draw, network_input
+from alexnet_training.photos.augmentation import Draw, colour_axes, cut, draw, network_input
 from alexnet_training.presets import PRESETS
 
 PAPER = PRESETS["paper"]

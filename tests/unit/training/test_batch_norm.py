@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_training.initialization import initial_tensors
-from alexnet_training.network import TwoTowers, load_tensors, take_tensors
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.network.two_towers import TwoTowers, load_tensors, take_tensors
 from tests.random_checkpoint import NARROW
 
 

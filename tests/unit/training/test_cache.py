@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from alexnet_pixels.decode import decode
-from alexnet_training import preparation
-from alexnet_training.cache import PHOTO_BYTES
 from alexnet_training.errors import EmptyClass, Interrupted, NoSpace, UnreadablePhoto
-from alexnet_training.folders import find_photos
-from alexnet_training.pixel_statistics import pixel_statistics
-from alexnet_training.preparation import decode_photos
+from alexnet_training.photos import preparation
+from alexnet_training.photos.cache import PHOTO_BYTES
+from alexnet_training.photos.folders import find_photos
+from alexnet_training.photos.pixel_statistics import pixel_statistics
+from alexnet_training.photos.preparation import decode_photos
 
 CLASSES = ("brick", "sky")
 

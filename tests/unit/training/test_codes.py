@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from alexnet_server.index.coder import GraphCoder
-from alexnet_training.autoencoder import learn_autoencoder
 from alexnet_training.cli import main
-from alexnet_training.code_graph import Encoder, Layer, code_graph
-from alexnet_training.codes import Order, make_codes, read_features, recall
+from alexnet_training.codes.autoencoder import learn_autoencoder
+from alexnet_training.codes.graph import Encoder, Layer, code_graph
+from alexnet_training.codes.itq import learn_itq
+from alexnet_training.codes.make import Order, make_codes, read_features, recall
 from alexnet_training.errors import FeaturesError, Interrupted
-from alexnet_training.itq import learn_itq
 
 UNITS, BITS = 96, 16
 LEARN = {

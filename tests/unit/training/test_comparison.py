@@ -8,8 +8,8 @@ import pytest
 
 from alexnet_export.checkpoint import load_checkpoint, save_checkpoint
 from alexnet_training.cli import main
-from alexnet_training.comparison import compare
-from alexnet_training.evaluation import Answers
+from alexnet_training.evaluation.answers import Answers
+from alexnet_training.evaluation.comparison import compare
 from tests.random_checkpoint import NARROW, write_random_checkpoint
 from tests.unit.training.conftest import trained_run
 

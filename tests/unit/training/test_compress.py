@@ -13,15 +13,15 @@ from torch import nn
 
 from alexnet_export.checkpoint import load_checkpoint
 from alexnet_export.dialects import DIALECTS
-from alexnet_training.batches import Epoch
-from alexnet_training.cache import Decoded
 from alexnet_training.cli import main
-from alexnet_training.codebooks import shared
-from alexnet_training.compress import RECIPE
-from alexnet_training.distillation import Student
-from alexnet_training.evaluation import Lens
-from alexnet_training.pruning import densities, density_at, masks
-from alexnet_training.sharing import Together
+from alexnet_training.compressing.codebooks import shared
+from alexnet_training.compressing.compress import RECIPE
+from alexnet_training.compressing.distillation import Student
+from alexnet_training.compressing.pruning import densities, density_at, masks
+from alexnet_training.compressing.sharing import Together
+from alexnet_training.evaluation.answers import Lens
+from alexnet_training.photos.batches import Epoch
+from alexnet_training.photos.cache import Decoded
 from tests.random_checkpoint import NARROW
 from tests.unit.training.conftest import trained_run, two_classes
 

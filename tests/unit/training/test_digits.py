@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 
 from alexnet_training.digits import write_digits
 from alexnet_training.errors import Interrupted, NoSpace
-from alexnet_training.folders import find_photos
+from alexnet_training.photos.folders import find_photos
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from alexnet_export.checkpoint import load_checkpoint
 from alexnet_export.dialects import DIALECTS
 from alexnet_pixels.views import views
 from alexnet_training.errors import UnknownClass, UnreadablePhoto
-from alexnet_training.evaluation import (
+from alexnet_training.evaluation.answers import (
     Lens,
     accuracy,
     labelled_photos,
@@ -16,8 +16,8 @@ from alexnet_training.evaluation import (
     predict,
 )
 from alexnet_training.fit import Order, fit
-from alexnet_training.initialization import initial_tensors
-from alexnet_training.network import TwoTowers, load_tensors
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.network.two_towers import TwoTowers, load_tensors
 from alexnet_training.presets import PRESETS
 from tests.narrow_dialects import NARROW_CAFFE
 from tests.random_checkpoint import NARROW

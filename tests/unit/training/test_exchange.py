@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from alexnet_export.dialects import ALEXNET2012, CAFFE
-from alexnet_training import network
-from alexnet_training.exchange import both, exchanged_numbers
-from alexnet_training.initialization import initial_tensors
-from alexnet_training.network import TwoTowers, load_tensors
+from alexnet_training.network import two_towers
+from alexnet_training.network.exchange import both, exchanged_numbers
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.network.two_towers import TwoTowers, load_tensors
 from tests.random_checkpoint import NARROW
 
 # Two devices that are not equal, and both there on any machine.
@@ -66,7 +66,7 @@ def crossed(monkeypatch, dialect):
         return both(parts, devices)
 
     towers = placed(dialect, [ONE, OTHER])
-    monkeypatch.setattr(network, "both", counting)
+    monkeypatch.setattr(two_towers, "both", counting)
     towers(torch.zeros(1, 3, dialect.image_side, dialect.image_side))
     return counts[:-1]  # the last puts the features together, which training does not need
 

@@ -14,9 +14,9 @@ from alexnet_training.cli import main
 from alexnet_training.errors import Interrupted, RecipeError, RunMismatch
 from alexnet_training.fine_tuning import in_words, kept_layers
 from alexnet_training.fit import Order, fit
-from alexnet_training.initialization import initial_tensors
 from alexnet_training.learner import make_optimizer
-from alexnet_training.network import TwoTowers, layer_of, load_tensors
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.network.two_towers import TwoTowers, layer_of, load_tensors
 from alexnet_training.presets import PRESETS
 from alexnet_training.recipe import Recipe
 from tests.narrow_dialects import NARROW_CAFFE, NARROW_TORCHVISION

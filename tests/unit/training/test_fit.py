@@ -19,7 +19,7 @@ from alexnet_training.errors import (
     RunMismatch,
 )
 from alexnet_training.fit import Order, describe, fit
-from alexnet_training.folders import find_photos
+from alexnet_training.photos.folders import find_photos
 from alexnet_training.presets import PRESETS
 
 

@@ -10,7 +10,7 @@ from alexnet_training.errors import (
     TooFewClasses,
     UnknownClass,
 )
-from alexnet_training.folders import find_labelled, find_photos
+from alexnet_training.photos.folders import find_labelled, find_photos
 
 
 def touch(folder, *names):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet_training.initialization import initial_tensors
-from alexnet_training.mixing import mixed_loss
-from alexnet_training.network import TwoTowers, load_tensors
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.network.two_towers import TwoTowers, load_tensors
+from alexnet_training.photos.mixing import mixed_loss
 from tests.random_checkpoint import NARROW
 from tests.unit.training.paper_formulas import learn
 

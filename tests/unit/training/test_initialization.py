@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from alexnet_export.dialects import ALEXNET2012
-from alexnet_training.initialization import initial_tensors
+from alexnet_training.network.initialization import initial_tensors
 
 ONES = {"conv2", "conv4", "conv5", "fc6", "fc7"}
 PAPER = dict.fromkeys(("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"), 0.01)

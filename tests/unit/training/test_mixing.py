@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from alexnet_training.mixing import Mix, draw_mix, mixed, mixed_loss
+from alexnet_training.photos.mixing import Mix, draw_mix, mixed, mixed_loss
 from alexnet_training.presets import PRESETS
 
 PAPER = PRESETS["paper"]

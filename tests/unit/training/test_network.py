@@ -6,10 +6,10 @@ import torch
 
 from alexnet_export.dialects import ALEXNET2012, CAFFE, CAFFE224
 from alexnet_export.layers import parameter_count, shapes
-from alexnet_training import grouped, network
-from alexnet_training.grouped import Grouped
-from alexnet_training.initialization import initial_tensors
-from alexnet_training.network import TwoTowers
+from alexnet_training.network import grouped, two_towers
+from alexnet_training.network.grouped import Grouped
+from alexnet_training.network.initialization import initial_tensors
+from alexnet_training.network.two_towers import TwoTowers
 
 # Kernels, maps and sizes of section 3.5; parameters by arithmetic.
 LAYERS = {
@@ -37,7 +37,7 @@ def tensors():
 @pytest.fixture(scope="module")
 def towers(tensors):
     built = TwoTowers(ALEXNET2012, 1000).eval()
-    network.load_tensors(built, tensors)
+    two_towers.load_tensors(built, tensors)
     return built
 
 
@@ -55,7 +55,7 @@ def answer(towers, images):
 def pooled(towers, layer, images):
     """What each tower has behind a first layer that reads the pictures."""
     maps = [tower.convolve(layer, images) for tower in towers.towers]
-    return [network.max_pool(part, layer) for part in towers.normalized(maps, layer)]
+    return [two_towers.max_pool(part, layer) for part in towers.normalized(maps, layer)]
 
 
 def test_every_layer_of_both_towers_has_the_papers_shape_and_parameters(towers, images):
@@ -108,12 +108,12 @@ def test_the_norm_does_not_look_across_the_tower_border(towers, tensors, images)
     with torch.inference_mode():
         own = torch.cat(pooled(towers, conv1, images), dim=1)
         maps = torch.nn.functional.conv2d(
-            network.pad(images, conv1), tensors["conv1.weight"], tensors["conv1.bias"], stride=4
+            two_towers.pad(images, conv1), tensors["conv1.weight"], tensors["conv1.bias"], stride=4
         ).relu()
         across = torch.nn.functional.local_response_norm(
             maps, norm.size, norm.alpha, norm.beta, norm.k
         )
-        across = network.max_pool(across, conv1)
+        across = two_towers.max_pool(across, conv1)
     apart = (own - across).abs().amax(dim=(0, 2, 3)) > 1e-6
     assert np.flatnonzero(apart).tolist() == [46, 47, 48, 49]
 
@@ -123,15 +123,15 @@ def test_a_norm_that_reaches_both_towers_does(narrow):
     dialect = replace(narrow, convolutions=(conv1, *narrow.convolutions[1:]))
     built = TwoTowers(dialect, 3)
     tensors = initial_tensors(dialect, 3, "he", seed=1)
-    network.load_tensors(built, tensors)
+    two_towers.load_tensors(built, tensors)
     image = 60 * torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         found = torch.cat(pooled(built, conv1, image), dim=1)
         maps = torch.nn.functional.conv2d(
-            network.pad(image, conv1), tensors["conv1.weight"], tensors["conv1.bias"], stride=4
+            two_towers.pad(image, conv1), tensors["conv1.weight"], tensors["conv1.bias"], stride=4
         ).relu()
         normed = torch.nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)(maps)
-        expected = network.max_pool(normed, conv1)
+        expected = two_towers.max_pool(normed, conv1)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -141,12 +141,12 @@ def test_a_padded_pool_is_one_that_rounds_up(shift):
     maps = torch.randn(2, 4, 54, 54, generator=torch.Generator().manual_seed(2)) + shift
     expected = torch.nn.functional.max_pool2d(maps, 3, 2, ceil_mode=True)
     assert expected.shape == (2, 4, 27, 27)
-    assert torch.equal(network.max_pool(maps, conv1), expected)
+    assert torch.equal(two_towers.max_pool(maps, conv1), expected)
 
 
-@pytest.mark.parametrize("kind", [network.TwoTowers, grouped.Grouped])
+@pytest.mark.parametrize("kind", [two_towers.TwoTowers, grouped.Grouped])
 def test_tensors_come_out_as_they_went_in(narrow, kind):
-    module = network if kind is network.TwoTowers else grouped
+    module = two_towers if kind is two_towers.TwoTowers else grouped
     built = kind(narrow, 5)  # an odd number of classes: fc8 belongs to no tower
     given = initial_tensors(narrow, 5, "he", seed=1)
     module.load_tensors(built, given)
@@ -161,7 +161,7 @@ def test_tensors_come_out_as_they_went_in(narrow, kind):
 
 def test_dropout_acts_while_training_only(narrow):
     built = TwoTowers(narrow, 3)
-    network.load_tensors(built, initial_tensors(narrow, 3, "he", seed=1))
+    two_towers.load_tensors(built, initial_tensors(narrow, 3, "he", seed=1))
     image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(0)
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_dropout_acts_while_training_only(narrow):
 
 def test_conv1_sees_zeros_right_and_bottom_only():
     conv1 = ALEXNET2012.convolutions[0]
-    padded = network.pad(torch.ones(1, 3, 224, 224), conv1)
+    padded = two_towers.pad(torch.ones(1, 3, 224, 224), conv1)
     assert padded.shape == (1, 3, 227, 227)
     assert padded[..., :224, :224].min() == 1
     assert padded[..., 224:, :].max() == 0

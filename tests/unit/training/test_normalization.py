@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from alexnet_export.dialects import PAPER_NORM
 from alexnet_export.layers import Norm, SpatialNorm
-from alexnet_training.normalization import local_response_norm, norm_in_maps
+from alexnet_training.network.normalization import local_response_norm, norm_in_maps
 
 OTHER_POWER = Norm(size=3, alpha=0.3, beta=0.6, k=1.0)
 

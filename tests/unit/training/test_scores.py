@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, log_loss, precision_recall_fscore_support
 
-from alexnet_training.averaging import averaged
-from alexnet_training.calibration import calibration
-from alexnet_training.evaluation import Answers
-from alexnet_training.scores import scores
+from alexnet_training.evaluation.answers import Answers
+from alexnet_training.evaluation.averaging import averaged
+from alexnet_training.evaluation.calibration import calibration
+from alexnet_training.evaluation.scores import scores
 
 CLASSES = ("hat", "shoe", "skirt")
 N = 60

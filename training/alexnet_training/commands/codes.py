@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.epochs < 1:
         raise RecipeError(f"--epochs is {options.epochs}; it must be 1 or more")
     with deferred_interrupts("stopped; nothing was written") as between:
-        from alexnet_training.codes import Order, make_codes  # noqa: PLC0415
+        from alexnet_training.codes.make import Order, make_codes  # noqa: PLC0415
         from alexnet_training.device import choose_device  # noqa: PLC0415
 
         order = Order(

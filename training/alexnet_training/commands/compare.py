@@ -28,10 +28,10 @@ def add(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     with deferred_interrupts("stopped") as between:
         from alexnet_export.checkpoint import load_checkpoint, write_whole  # noqa: PLC0415
-        from alexnet_training.averaging import answers_of  # noqa: PLC0415
-        from alexnet_training.comparison import compare  # noqa: PLC0415
         from alexnet_training.device import choose_device  # noqa: PLC0415
-        from alexnet_training.evaluation import labelled_photos  # noqa: PLC0415
+        from alexnet_training.evaluation.answers import labelled_photos  # noqa: PLC0415
+        from alexnet_training.evaluation.averaging import answers_of  # noqa: PLC0415
+        from alexnet_training.evaluation.comparison import compare  # noqa: PLC0415
 
         checkpoints = [load_checkpoint(place)[0] for place in (options.first, options.second)]
         classes = checkpoints[0].classes

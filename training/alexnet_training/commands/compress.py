@@ -54,7 +54,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.max_bytes < 1:
         raise RecipeError(f"--max-bytes is {options.max_bytes}; it must be 1 or more")
     with deferred_interrupts("stopped; nothing was written") as between:
-        from alexnet_training.compressed_run import Order, compress_run  # noqa: PLC0415
+        from alexnet_training.compressing.run import Order, compress_run  # noqa: PLC0415
         from alexnet_training.device import choose_device  # noqa: PLC0415
 
         order = Order(

@@ -37,10 +37,10 @@ def _run(options: argparse.Namespace) -> None:
     with deferred_interrupts("stopped") as between:
         from alexnet_client.page import document, facts, write  # noqa: PLC0415
         from alexnet_export.checkpoint import load_checkpoint, write_whole  # noqa: PLC0415
-        from alexnet_training.averaging import answers_of, averaged  # noqa: PLC0415
         from alexnet_training.device import choose_device, choose_precision  # noqa: PLC0415
-        from alexnet_training.evaluation import accuracy, labelled_photos  # noqa: PLC0415
-        from alexnet_training.scores import scores  # noqa: PLC0415
+        from alexnet_training.evaluation.answers import accuracy, labelled_photos  # noqa: PLC0415
+        from alexnet_training.evaluation.averaging import answers_of, averaged  # noqa: PLC0415
+        from alexnet_training.evaluation.scores import scores  # noqa: PLC0415
 
         loaded = [load_checkpoint(place) for place in options.checkpoints]
         checkpoints = [checkpoint for checkpoint, _ in loaded]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from alexnet_training.calibration import Calibration
+from alexnet_training.evaluation.calibration import Calibration
 from alexnet_training.figures.sheet import BLUE, GREY, sheet, shortened
 
 _MOST_NAMED = 40  # more classes: no names and no counts in the cells

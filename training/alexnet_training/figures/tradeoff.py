@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
+from alexnet_training.compressing.tradeoff import Step
 from alexnet_training.figures.sheet import BLUE, GREEN, GREY, ORANGE, sheet
-from alexnet_training.tradeoff import Step
 
 _MEGABYTE = 1e6
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet_export.download import Patience, RemoteFile, fetch
+from alexnet_export.importing.download import Patience, RemoteFile, fetch
 from tests.file_server import FileServer
 
 CONTENT, OTHER = (np.random.default_rng(seed).bytes(300_000) for seed in (1, 2))

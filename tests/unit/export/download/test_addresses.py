@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from alexnet_export import download
-from alexnet_export.download import by_hand, fetch
 from alexnet_export.errors import DownloadError, OfflineError
-from alexnet_export.part_file import PartFile
-from alexnet_export.transfer import Refusal, transfer
+from alexnet_export.importing import download
+from alexnet_export.importing.download import by_hand, fetch
+from alexnet_export.importing.part_file import PartFile
+from alexnet_export.importing.transfer import Refusal, transfer
 from tests.file_server import FileServer, served
 from tests.unit.export.download.given import BRISK, CONTENT, STALLED, Told, got, part, wanted
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from alexnet_export.download import fetch
 from alexnet_export.errors import DownloadError, OfflineError
+from alexnet_export.importing.download import fetch
 from tests.file_server import FileServer
 from tests.unit.export.download.given import BRISK, CONTENT, OTHER, Told, got, part, wanted
 

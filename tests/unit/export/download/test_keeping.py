@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from alexnet_export.download import fetch
 from alexnet_export.errors import DownloadError
-from alexnet_export.part_file import PartFile
+from alexnet_export.importing.download import fetch
+from alexnet_export.importing.part_file import PartFile
 from tests.file_server import FileServer
 from tests.unit.export.download.given import BRISK, CONTENT, OTHER, Told, got, part, wanted
 from tests.waiting import wait_until
@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_made(server: FileServer, tmp_path: Path) -> Non
 FETCH = """
 import resource, sys
 from pathlib import Path
-from alexnet_export.download import RemoteFile, fetch
+from alexnet_export.importing.download import RemoteFile, fetch
 address, size, sha256, folder, most = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
 tell = lambda line: print(line, flush=True)

@@ -1,0 +1,1 @@
+"""The commands of ``alexnet``: what each takes and does."""

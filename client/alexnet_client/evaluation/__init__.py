@@ -1,0 +1,1 @@
+"""How well what is served knows a labelled folder (``alexnet evaluate``)."""

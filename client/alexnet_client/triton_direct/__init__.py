@@ -1,0 +1,1 @@
+"""Scoring against a Triton alone, without the server before it."""

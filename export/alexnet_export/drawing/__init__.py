@@ -1,0 +1,1 @@
+"""A deployed repository as a picture (``alexnet-export show``)."""

@@ -1,0 +1,1 @@
+"""Stored features -> short binary codes (``alexnet-train codes``)."""

@@ -1,0 +1,1 @@
+"""A run -> one small file (``alexnet-train compress``)."""

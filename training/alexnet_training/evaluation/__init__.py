@@ -1,0 +1,1 @@
+"""How often a network is right, and what its features find."""

@@ -1,0 +1,1 @@
+"""The network as PyTorch learns it."""

@@ -1,0 +1,1 @@
+"""Folders of photos -> batches that the network learns from."""
