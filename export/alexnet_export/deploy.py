@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -80,56 +80,37 @@ def deploy(
     Raises ExportError; the former repository then stays as it was.
     """
     places = [place, *others]
-    members = load_members(places)
-    checkpoint, digest = members[0][0], digest_of([each for _, each in members])
+    members = [
+        _Member(where, *loaded) for where, loaded in zip(places, load_members(places), strict=True)
+    ]
     for device in wanted.devices:
         instance_group(device)
-    asked = wanted.asked([each for each, _ in members])
+    asked = wanted.asked([each.checkpoint for each in members])
     wanted = replace(wanted, precision=asked.precision)
     require_device(asked.precision, wanted.devices)
     repository = wanted.repository.resolve()  # a link stays a link to what is exchanged
     with locked(repository):
         current = _current(repository)
-        if (
-            current
-            and _is_same(current, digest, wanted)
-            and all(
-                is_calibrated_alike(current, each, where, asked)
-                for where, (each, _) in zip(places, members, strict=True)
-            )
-            and is_intact(repository, current)
-        ):
+        if current and _is_deployed(current, members, wanted, asked):
             prune(repository, wanted.keep)
             return current, False
-        proof = prove_averaged(
-            [
-                (each, prove(each, where, asked))
-                for where, (each, _) in zip(places, members, strict=True)
-            ],
-            asked.precision,
-        )
-        parts = proof.parts[wanted.layout]
+        proof = _proven(members, asked)
         number, former = next_version(repository), version_of(repository)
-        manifest = _manifest(checkpoint, digest, number, wanted, proof)
-        manifest["metrics"] = _metrics(place, *members[0]) if not others else {}
-        if others:
-            manifest["members"] = [
-                {
-                    "digest": sha256,
-                    "dialect": each.dialect.name,
-                    "about": each.about,
-                    "metrics": _metrics(where, each, sha256),
-                }
-                for where, (each, sha256) in zip(places, members, strict=True)
-            ]
+        manifest = _manifest(members, number, wanted, proof)
         with staging(repository) as stage:
-            _write_parts(stage, [*parts, conv1_graph(checkpoint)], wanted.devices, number)
-            _write_ensemble(stage, checkpoint, parts, number)
-            _write_golden(stage, proof.images, proof.answers[wanted.layout])
+            _write(stage, members[0].checkpoint, proof, wanted, number)
             carry(repository, stage, manifest)
             publish(stage, repository, manifest)
         prune(repository, wanted.keep, former)
     return read_manifest(repository), True
+
+
+class _Member(NamedTuple):
+    """One of the networks whose predictions are averaged; most deploys have one alone."""
+
+    place: Path
+    checkpoint: Checkpoint
+    digest: str
 
 
 def _current(repository: Path) -> dict[str, Any] | None:
@@ -139,28 +120,55 @@ def _current(repository: Path) -> dict[str, Any] | None:
         return None
 
 
-def _is_same(current: dict[str, Any], digest: str, wanted: Deployment) -> bool:
+def _is_deployed(
+    current: dict[str, Any], members: Sequence[_Member], wanted: Deployment, asked: Asked
+) -> bool:
     keys = ("layout", "devices", "precision", "versions")  # another exporter may write otherwise
-    asked = [wanted.layout, list(wanted.devices), wanted.precision, exporter_versions()]
-    return current["model"]["digest"] == digest and [current.get(key) for key in keys] == asked
+    said = [wanted.layout, list(wanted.devices), wanted.precision, exporter_versions()]
+    return (
+        current["model"]["digest"] == digest_of([each.digest for each in members])
+        and [current.get(key) for key in keys] == said
+        and all(is_calibrated_alike(current, one.checkpoint, one.place, asked) for one in members)
+        and is_intact(wanted.repository.resolve(), current)
+    )
+
+
+def _proven(members: Sequence[_Member], asked: Asked) -> Proof:
+    proofs = [(one.checkpoint, prove(one.checkpoint, one.place, asked)) for one in members]
+    return prove_averaged(proofs, asked.precision)
 
 
 def _manifest(
-    checkpoint: Checkpoint, digest: str, number: int, wanted: Deployment, proof: Proof
+    members: Sequence[_Member], number: int, wanted: Deployment, proof: Proof
 ) -> dict[str, Any]:
-    return {
+    first, *others = members
+    digest = digest_of([each.digest for each in members])
+    manifest = {
         "format": 1,
         "model": {"name": ENSEMBLE, "version": str(number), "digest": digest},
-        "dialect": checkpoint.dialect.name,
+        "dialect": first.checkpoint.dialect.name,
         "layout": wanted.layout,
         "devices": list(wanted.devices),
         "precision": wanted.precision,
         "precision_loss": proof.loss and proof.loss.as_json(),
         "calibration": proof.calibration,
-        "classes": list(checkpoint.classes),
-        "about": checkpoint.about,
+        "classes": list(first.checkpoint.classes),
+        "about": first.checkpoint.about,
         "parity": proof.parity.as_json(),
         "versions": exporter_versions(),
+        "metrics": {} if others else _metrics(*first),
+    }
+    if others:
+        manifest["members"] = [_described(each) for each in members]
+    return manifest
+
+
+def _described(member: _Member) -> dict[str, Any]:
+    return {
+        "digest": member.digest,
+        "dialect": member.checkpoint.dialect.name,
+        "about": member.checkpoint.about,
+        "metrics": _metrics(*member),
     }
 
 
@@ -178,6 +186,15 @@ def _metrics(place: Path, checkpoint: Checkpoint, digest: str) -> dict[str, Any]
     if found.get("digest") != digest:
         return {}
     return {key: found[key] for key in ("top1", "top5", "n") if key in found}
+
+
+def _write(
+    stage: Path, checkpoint: Checkpoint, proof: Proof, wanted: Deployment, number: int
+) -> None:
+    parts = proof.parts[wanted.layout]
+    _write_parts(stage, [*parts, conv1_graph(checkpoint)], wanted.devices, number)
+    _write_ensemble(stage, checkpoint, parts, number)
+    _write_golden(stage, proof.images, proof.answers[wanted.layout])
 
 
 def _write_parts(stage: Path, parts: list[Graph], devices: tuple[str, ...], number: int) -> None:
