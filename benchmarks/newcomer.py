@@ -48,7 +48,7 @@ def main() -> None:
         "scored_photos": rows,
         "seconds": seconds,
     }
-    steps = [f"{name:<48}{spent_s:>7.1f} s" for name, spent_s in seconds.items()]
+    steps = [f"{name:<54}{spent_s:>7.1f} s" for name, spent_s in seconds.items()]
     sys.stdout.write("\n".join([heading(result, f"{rows} photos scored"), *steps, ""]))
     keep(result, options.out)
 
@@ -67,21 +67,21 @@ def _ask(clone: Path, photos: Path, seconds: dict[str, float]) -> None:
         _, store, search, *_ = [line for line in _LINES if line.startswith("curl -F image")]
         classify = next(line for line in _LINES if line.startswith("curl"))
         _run(classify, clone, made)
-        seconds["a served model: clone, make serve, one answer"] = time.monotonic() - began
+        seconds["a served model: clone, `make serve`, one answer"] = time.monotonic() - began
         with _timed("a search: two pictures stored, one asked", seconds):
             _run(store, clone, made)
             _run(search, clone, made)
         (clone / "photos").symlink_to(photos)
-        with _timed("a scored folder: the client set up", seconds):
+        with _timed("a scored folder: the client in its own environment", seconds):
             _run("python3 -m venv client-only", clone, made)
             _run(f"client-only/bin/{_line('pip install')}", clone, made)
-        with _timed("a scored folder: scored", seconds):
+        with _timed("a scored folder: its photos", seconds):
             _run(f"client-only/bin/{_line('alexnet score')}", clone, made)
 
 
 def _train(clone: Path, seconds: dict[str, float]) -> None:
     """A model of one's own, and the repository that a Triton on two GPUs serves."""
-    with _timed("a trained model: make setup (PyTorch)", seconds):
+    with _timed("a trained model: `make setup`, PyTorch", seconds):
         _run("make setup", clone)
     with _timed("a trained model: the digits drawn", seconds):
         _run(_line(".venv/bin/alexnet-train digits"), clone)

@@ -1,9 +1,8 @@
-"""docs/triton.md: its commands are those of the programs, its numbers those that were measured."""
+"""docs/triton.md: its commands are those of the programs."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 from pathlib import Path
@@ -63,43 +62,3 @@ def test_the_servers_flags() -> None:
     (arguments,) = commands("alexnet-server")
     chosen = variables.parse(parser.parse_args(arguments[1:]), {})
     assert chosen.engine == "triton://localhost:8001"
-
-
-def rates(size: int, ms: dict[str, float]) -> str:
-    """Pictures a second: the median, and the slowest and the fastest round."""
-    median, slowest, fastest = (1000 * size / ms[part] for part in ("median", "max", "min"))
-    return f"{median:.0f} ({slowest:.0f} to {fastest:.0f})"
-
-
-def test_tables_are_those_of_the_results() -> None:
-    results = ROOT / "benchmarks" / "results"
-    performance = (ROOT / "docs" / "performance.md").read_text()
-    engine = json.loads((results / "engine.json").read_text())
-    for name, way in engine["ways"].items():
-        cells = [rates(row["size"], row["ms"][name]) for row in engine["batches"]]
-        assert f"| {way['precision']} | {' | '.join(cells)} |" in performance
-    for value, shown in zip(engine["ratios"].values(), ("{:.2f}", "{:.1f}", "{:.1f}"), strict=True):
-        assert f"{shown.format(value)} times" in performance
-    serve = json.loads((results / "serve.json").read_text())
-    (busiest,) = (row["servers"] for row in serve["clients"] if row["clients"] == 32)
-    for one in busiest.values():
-        per_s = one["pictures_per_s"]
-        row = f"| {per_s['median']:.0f} ({per_s['min']:.0f} to {per_s['max']:.0f}) | "
-        assert f"{row}{one['p50_ms']:.0f} | {one['p99_ms']:.0f} |" in performance
-        assert (
-            f"| {per_s['median']:.0f} | {one['p50_ms']:.0f} |" in (ROOT / "README.md").read_text()
-        )
-    decode = json.loads((results / "decode.json").read_text())
-    assert f"Pillow takes {decode['ours_over_pillow']:.2f} times as long" in performance
-    for row in json.loads((results / "towers.json").read_text())["batches"]:
-        median = row["median_ms"]
-        assert (
-            f"| {row['size']} | {median['single']:.1f} | {median['towers']:.1f} | "
-            f"{row['towers_over_single']:.2f} |" in performance
-        )
-    triton = json.loads((results / "triton.json").read_text())
-    for row in [*triton["triton"], triton["in_process_one_at_a_time"]]:
-        assert (
-            f"| {row['name']} | {row['n']} | {row['median_ms']:.1f} | {row['p99_ms']:.1f} | "
-            f"{row['pictures_per_s']:.1f} |" in performance
-        )
