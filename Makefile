@@ -95,6 +95,8 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy server/alexnet_pixels server/alexnet_repository server/alexnet_server export/alexnet_export client/alexnet_client training/alexnet_training
+	$(BIN)/pytest --quiet tests/unit/kubernetes
+	$(BIN)/python -m tests.audit
 
 # Our engine and our server beside others in one run, on PICTURES=a folder of labelled photos;
 # PEERS=the Python of an environment with benchmarks/requirements.txt, else without those servers.
