@@ -26,10 +26,10 @@ from alexnet_repository.repository import open_repository
 from alexnet_server.engine.local import LocalNetwork
 from tests.integration.test_public_dialects import (
     answers,
+    built_of_towers,
     difference,
     one_device,
     seen,
-    two_towers,
 )
 from tests.narrow_dialects import centres, narrowed, random_import, write_random_import
 from tests.plain_networks import onetower
@@ -54,7 +54,9 @@ def test_every_way_gives_the_same(dialect: Dialect) -> None:
     ways = {
         "single": run([single_graph(checkpoint)], images, "single"),
         "towers": run(tower_graphs(checkpoint), images, "towers"),
-        "TwoTowers": answers(two_towers(checkpoint), seen(checkpoint, images) * checkpoint.scale),
+        "TwoTowers": answers(
+            built_of_towers(checkpoint), seen(checkpoint, images) * checkpoint.scale
+        ),
     }
     for name, found in ways.items():
         assert difference(found, expected) <= LIMIT, name
