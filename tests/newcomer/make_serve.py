@@ -16,6 +16,7 @@ from tests.running_server import clean_environment
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_S = 900
+PATIENCE_S = 60.0  # many photos in a request, while other tests have the processor
 
 
 @dataclass(frozen=True)

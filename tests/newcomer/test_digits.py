@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.newcomer.make_serve import ROOT, Made, make_serve
+from tests.newcomer.make_serve import PATIENCE_S, ROOT, Made, make_serve
 from tests.running_server import command
 
 LINES = re.search(
@@ -54,7 +54,8 @@ def test_towers_and_single_agree(digits: Made) -> None:
 def test_they_are_told_apart(digits: Made) -> None:
     paths = [path for digit in range(10) for path in held_out(digits, digit)]
     files = [("image", (path.name, path.read_bytes())) for path in paths]
-    results = httpx.post(f"{digits.url}/classify", files=files).json()["results"]
+    answer = httpx.post(f"{digits.url}/classify", files=files, timeout=PATIENCE_S)
+    results = answer.json()["results"]
     right = [
         one["predictions"][0]["label"] == path.parent.name
         for one, path in zip(results, paths, strict=True)

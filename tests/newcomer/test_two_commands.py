@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.newcomer.make_serve import ROOT, Made, fresh_serve, make_serve
+from tests.newcomer.make_serve import PATIENCE_S, ROOT, Made, fresh_serve, make_serve
 
 README = (ROOT / "README.md").read_text()
 CURL = re.compile(r"```sh\n(curl [^\n]+)\n```(?:\n+```json\n(.+?)\n```)?", re.DOTALL)
@@ -51,7 +51,8 @@ def test_it_takes_the_pages_samples_for_what_they_are(starter: Made) -> None:
         r'data-label="(\S+)"><img src="page/(\S+)"', (page / "index.html").read_text()
     )
     files = [("image", (path, (page / path).read_bytes())) for _, path in shown]
-    results = httpx.post(f"{starter.url}/classify", files=files).json()["results"]
+    answer = httpx.post(f"{starter.url}/classify", files=files, timeout=PATIENCE_S)
+    results = answer.json()["results"]
     said = [one["predictions"][0]["label"] for one in results]
     assert said == [label for label, _ in shown]
     assert len(said) == 10
