@@ -73,9 +73,8 @@ triton: $(READY)
 # once or more, so a process takes one thread for PyTorch: several would wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/faults tests/integration
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		tests/newcomer tests/e2e tests/triton tests/gpu
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 30 \
+		tests/newcomer tests/e2e tests/triton tests/gpu tests/integration tests/faults tests/unit
 
 # The fault tests of the server in full, where `make test` takes a sample. In the order of their
 # names, because by far the longest (tests/faults/api) is then not the last to begin.
