@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from alexnet_client.errors import ClientError, ServerFault
@@ -82,10 +85,11 @@ class Conveyor:
         except asyncio.CancelledError:
             # Ctrl-C: what the server is working on need not be asked for a second time.
             self._is_stopped = True
-            self._say(f"waiting up to {_LAST_ANSWERS_S:g} s for the answers under way")
-            await asyncio.wait([work], timeout=_LAST_ANSWERS_S)
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            with _cancelled_by_interrupt(work):
+                self._say(f"waiting up to {_LAST_ANSWERS_S:g} s for the answers under way")
+                await asyncio.wait([work], timeout=_LAST_ANSWERS_S)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
             raise
 
     async def _work(self, jobs: Iterator[Job], load: Callable[[str], Upload]) -> None:
@@ -154,3 +158,17 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(one, BaseExceptionGroup):
         one = one.exceptions[0]
     return one
+
+
+@contextmanager
+def _cancelled_by_interrupt(work: asyncio.Task[None]) -> Iterator[None]:
+    """Let Ctrl-C cancel ``work``: a second one is raised by asyncio.run wherever the loop is."""
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield  # only there, and only Python's own handlers, can be replaced (library `signal`)
+        return
+    signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(work.cancel))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
