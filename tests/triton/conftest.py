@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,10 +36,17 @@ def _triton_is_here() -> None:
     assert got.returncode == 0, got.stderr
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _narrow_dialect() -> Iterator[None]:
+@contextmanager
+def narrow_known() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(DIALECTS, NARROW.name, NARROW)
+        yield
+
+
+# No longer than a module: other tests look at all dialects that there are.
+@pytest.fixture(scope="module", autouse=True)
+def _narrow_dialect() -> Iterator[None]:
+    with narrow_known():
         yield
 
 
@@ -48,12 +56,13 @@ def narrow_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, P
     folders = tuple(tmp_path_factory.mktemp(f"narrow{number}") for number in range(3))
     for folder, factor in zip(folders, (1.0, 0.9, 1.1), strict=True):
         write_random_checkpoint(NARROW, folder)
-        checkpoint, _ = load_checkpoint(folder)
-        tensors = {
-            name: values if name == "mean" else values * np.float32(factor)
-            for name, values in checkpoint.tensors.items()
-        }
-        save_checkpoint(replace(checkpoint, tensors=tensors), folder)
+        with narrow_known():
+            checkpoint, _ = load_checkpoint(folder)
+            tensors = {
+                name: values if name == "mean" else values * np.float32(factor)
+                for name, values in checkpoint.tensors.items()
+            }
+            save_checkpoint(replace(checkpoint, tensors=tensors), folder)
     return folders
 
 
@@ -62,7 +71,8 @@ def narrow_repository(
     narrow_runs: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     root = tmp_path_factory.mktemp("narrow") / "model_repository"
-    deploy(narrow_runs[0], Deployment(root))
+    with narrow_known():
+        deploy(narrow_runs[0], Deployment(root))
     return root
 
 
